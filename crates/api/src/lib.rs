@@ -1,0 +1,1 @@
+//! The front doors: Lambda, STS, IAM and Bojagi's own paths, on one port.

@@ -1,0 +1,1 @@
+//! AWS wire formats generated from AWS's service models: protocols, validation, SigV4.

@@ -1,0 +1,1 @@
+//! All persistence: metadata, blobs, logs, sealed secrets, behind traits with one contract suite.
