@@ -1,1 +1,3 @@
-//! All persistence: metadata, blobs, logs, sealed secrets, behind traits with one contract suite.
+//! All persistence.
+
+pub mod blobs;
