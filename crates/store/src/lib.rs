@@ -20,6 +20,8 @@ pub mod sealing;
 pub mod sqlite;
 pub mod tags;
 
+#[cfg(test)]
+mod contract;
 
 use futures_util::future::BoxFuture;
 

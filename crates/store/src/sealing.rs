@@ -59,8 +59,8 @@ pub enum SealError {
     #[error("a sealed value does not open: wrong key file, or the value was altered")]
     DoesNotOpen,
     /// The operating system gave no random bytes.
-    #[error("no random bytes")]
-    Random(#[source] getrandom::Error),
+    #[error("no random bytes: {0}")]
+    Random(getrandom::Error),
 }
 
 struct Key {

@@ -56,6 +56,11 @@ impl SqliteMetadata {
         Ok(store)
     }
 
+    /// The keys that its values are sealed with.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring)
+    }
+
     /// Closes all connections, after their last commits.
     pub async fn close(&self) {
         self.reader.close().await;
