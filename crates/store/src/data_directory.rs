@@ -96,13 +96,13 @@ impl DataDirectory {
         self.root.join("trash")
     }
 
-    /// Moves everything below blobs, images and logs away, in two renames each, and makes them anew. What was moved is deleted by
-    /// [`DataDirectory::empty_trash`].
+    /// Moves all blobs and code images away, whatever they are, with one rename each. What was moved is deleted by
+    /// [`DataDirectory::empty_trash`]. Nobody may be writing blobs or images meanwhile.
     ///
     /// # Errors
     /// The system call's.
     pub fn discard_content(&self) -> Result<()> {
-        for part in [self.blobs().join("sha256"), self.images().join("sha256"), self.logs()] {
+        for part in [self.blobs().join("sha256"), self.images().join("sha256")] {
             let away = self.trash().join(Uuid::new_v4().to_string());
             fs::rename(&part, &away).map_err(StoreError::io("move away", &part))?;
             files::make_directories(&self.root, &part).map_err(StoreError::io("make", &part))?;

@@ -50,11 +50,11 @@ pub trait Functions {
         publish: bool,
     ) -> BoxFuture<'a, Result<Option<Function>>>;
 
-    /// Removes a function with all its versions and tags. Says whether it was there.
+    /// Removes a function with all its versions and tags. Returns the versions that it had; none when it was not there.
     ///
     /// # Errors
     /// The database's.
-    fn delete_function<'a>(&'a self, arn: &'a FunctionArn) -> BoxFuture<'a, Result<bool>>;
+    fn delete_function<'a>(&'a self, arn: &'a FunctionArn) -> BoxFuture<'a, Result<Vec<Version>>>;
 
     /// Removes one published version. Its number is not given out again. Says whether it was there.
     ///

@@ -143,8 +143,8 @@ async fn functions(store: &dyn Metadata) {
     assert!(matches!(late, Err(StoreError::Changed)));
     assert_eq!(store.tags(&latest.arn).await.unwrap(), Some(tags("c")));
 
-    assert!(store.delete_function(&latest.arn).await.unwrap());
-    assert!(!store.delete_function(&latest.arn).await.unwrap());
+    assert_eq!(store.delete_function(&latest.arn).await.unwrap(), [Version::Latest]);
+    assert!(store.delete_function(&latest.arn).await.unwrap().is_empty());
     assert_eq!(store.tags(&latest.arn).await.unwrap(), None);
     assert!(matches!(store.update_function(&latest, latest.revision_id, false).await, Err(StoreError::Changed)));
 }
@@ -174,7 +174,9 @@ async fn versions(store: &dyn Metadata) {
     assert!(!store.delete_function_version(&latest.arn, 0).await.unwrap(), "$LATEST is no published version");
     let third = store.update_function(&latest, latest.revision_id, true).await.unwrap().unwrap();
     assert_eq!(third.version, Version::Number(3), "numbers are not given out again");
-    assert!(store.delete_function(&latest.arn).await.unwrap());
+    let mut gone = store.delete_function(&latest.arn).await.unwrap();
+    gone.sort_unstable();
+    assert_eq!(gone, [Version::Latest, Version::Number(1), Version::Number(3)]);
     assert!(store.referenced_digests().await.unwrap().is_empty());
 }
 

@@ -24,6 +24,14 @@ fn number(version: Version) -> Result<i64> {
     }
 }
 
+/// The version that a stored number means.
+pub(super) fn version(number: i64) -> Version {
+    match as_u64(number) {
+        0 => Version::Latest,
+        number => Version::Number(number),
+    }
+}
+
 /// A number as SQLite keeps it. What does not fit was never stored.
 fn as_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -121,7 +129,7 @@ async fn publish_version(
     .bind(latest.arn.name.as_str())
     .fetch_optional(&mut **transaction)
     .await?;
-    let version = Version::Number(as_u64(taken.ok_or(StoreError::NotFound)?));
+    let version = version(taken.ok_or(StoreError::NotFound)?);
     let published = Function { version, revision_id: Uuid::new_v4(), ..latest.clone() };
     insert_version(transaction, &published, keyring).await?;
     Ok(published)
@@ -220,15 +228,25 @@ impl Functions for SqliteMetadata {
         })
     }
 
-    fn delete_function<'a>(&'a self, arn: &'a FunctionArn) -> BoxFuture<'a, Result<bool>> {
+    fn delete_function<'a>(&'a self, arn: &'a FunctionArn) -> BoxFuture<'a, Result<Vec<Version>>> {
         Box::pin(async move {
-            let deleted = sqlx::query("DELETE FROM functions WHERE account = ? AND region = ? AND name = ?")
+            let mut transaction = self.writer.begin().await?;
+            let versions: Vec<i64> = sqlx::query_scalar(
+                "DELETE FROM function_versions WHERE account = ? AND region = ? AND name = ? RETURNING version",
+            )
+            .bind(arn.account.as_str())
+            .bind(arn.region.as_str())
+            .bind(arn.name.as_str())
+            .fetch_all(&mut *transaction)
+            .await?;
+            sqlx::query("DELETE FROM functions WHERE account = ? AND region = ? AND name = ?")
                 .bind(arn.account.as_str())
                 .bind(arn.region.as_str())
                 .bind(arn.name.as_str())
-                .execute(&self.writer)
+                .execute(&mut *transaction)
                 .await?;
-            Ok(deleted.rows_affected() > 0)
+            transaction.commit().await?;
+            Ok(versions.into_iter().map(version).collect())
         })
     }
 

@@ -1,6 +1,6 @@
 //! After a key was added: everything sealed with an older one is sealed anew, in one transaction.
 
-use bojagi_model::{FunctionArn, Version};
+use bojagi_model::FunctionArn;
 use sqlx::{Sqlite, Transaction};
 
 use super::{SEAL_CHECK, SqliteMetadata, access_keys, functions};
@@ -41,10 +41,7 @@ async fn environments(store: &SqliteMetadata, transaction: &mut Transaction<'_, 
             region: region.parse().map_err(StoreError::corrupt("region"))?,
             name: name.parse().map_err(StoreError::corrupt("function name"))?,
         };
-        let which = match u64::try_from(version) {
-            Ok(0) | Err(_) => Version::Latest,
-            Ok(number) => Version::Number(number),
-        };
+        let which = functions::version(version);
         let Some(renewed) = renew(store, &functions::purpose(&arn, which), &sealed)? else { continue };
         sqlx::query(
             "UPDATE function_versions SET sealed_environment = ? \
