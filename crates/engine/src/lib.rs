@@ -2,8 +2,12 @@
 //!
 //! It sees an immutable version and a payload; it knows no alias, no bucket, no wire format of a front door.
 
+pub mod config;
 pub mod deployable;
+pub mod engine;
 pub mod invocation;
 
+pub use config::{EndpointServer, EngineConfig, LogEvent, LogOrigin, LogSink, Statistics, host_resolvers};
 pub use deployable::{CredentialSource, Deployable};
+pub use engine::Engine;
 pub use invocation::{FunctionError, Invocation, Outcome};
