@@ -5,6 +5,7 @@
 //! the simulated one lets the layers above be tested without root.
 
 pub mod launcher;
+pub mod simulated;
 pub mod spec;
 
 pub use launcher::{Exit, LaunchError, Launcher, Sandbox, SandboxControl};
