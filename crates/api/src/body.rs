@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// A body that sends nothing for so long is given up.
@@ -45,59 +46,101 @@ pub enum BodyError {
 /// it declares, or for the operation's limit where it declares nothing.
 #[derive(Debug)]
 pub struct BodyBudget {
-    pages: Semaphore,
+    pages: Arc<Semaphore>,
     total: u32,
 }
+
+/// Room in the budget, given back when it is dropped.
+pub type Room = Option<OwnedSemaphorePermit>;
 
 impl BodyBudget {
     /// A budget of so many bytes.
     pub fn new(bytes: u64) -> BodyBudget {
         let total = u32::try_from(bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX).max(1);
-        BodyBudget { pages: Semaphore::new(total as usize), total }
+        BodyBudget { pages: Arc::new(Semaphore::new(total as usize)), total }
     }
 
-    async fn reserve(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+    async fn reserve(&self, bytes: u64) -> Room {
         let pages = u32::try_from(bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX).min(self.total);
         // The semaphore is never closed, so this waits and does not fail.
-        self.pages.acquire_many(pages).await.ok()
+        self.pages.clone().acquire_many_owned(pages).await.ok()
     }
 }
 
-/// A request body in memory, with the room it takes in the budget.
-pub struct Collected<'a> {
-    /// The bytes.
-    pub bytes: Bytes,
-    _room: Option<SemaphorePermit<'a>>,
+/// A request's body on its way in.
+pub struct Inbound {
+    body: Incoming,
+    touched: bool,
 }
 
-/// Reads the body into one buffer. A body that arrives in one frame, as a small payload does, is not copied at all.
-///
-/// # Errors
-/// [`BodyError::TooLarge`] before anything is read when the length is declared; the others as they happen. The rest of the body
-/// is not read: see [`drain`].
-pub async fn collect<'a>(body: &mut Incoming, limit: u64, budget: &'a BodyBudget) -> Result<Collected<'a>, BodyError> {
-    if body.is_end_stream() {
-        return Ok(Collected { bytes: Bytes::new(), _room: None });
+impl Inbound {
+    /// A body of which nothing was read.
+    pub fn new(body: Incoming) -> Inbound {
+        Inbound { body, touched: false }
     }
-    let declared = body.size_hint().exact();
-    if declared.is_some_and(|length| length > limit) {
-        return Err(BodyError::TooLarge { limit });
+
+    /// Whether all of it was read.
+    pub fn is_read(&self) -> bool {
+        self.body.is_end_stream()
     }
-    let room = budget.reserve(declared.unwrap_or(limit)).await;
-    let first = next(body).await?.unwrap_or_default();
-    if declared == Some(first.len() as u64) {
-        return Ok(Collected { bytes: first, _room: room });
-    }
-    let mut buffer = BytesMut::with_capacity(usize::try_from(declared.unwrap_or(0)).unwrap_or(0).max(first.len()));
-    let mut frame = Some(first);
-    while let Some(bytes) = frame {
-        if buffer.len() as u64 + bytes.len() as u64 > limit {
+
+    /// Reads it into one buffer. A body that arrives in one frame, as a small payload does, is not copied at all.
+    ///
+    /// # Errors
+    /// [`BodyError::TooLarge`] before anything is read when the length is declared; the others as they happen. The rest of the
+    /// body is not read: see [`Inbound::drain`].
+    pub async fn collect(&mut self, limit: u64, budget: &BodyBudget) -> Result<(Bytes, Room), BodyError> {
+        if self.is_read() {
+            return Ok((Bytes::new(), None));
+        }
+        let declared = self.body.size_hint().exact();
+        if declared.is_some_and(|length| length > limit) {
             return Err(BodyError::TooLarge { limit });
         }
-        buffer.extend_from_slice(&bytes);
-        frame = next(body).await?;
+        let room = budget.reserve(declared.unwrap_or(limit)).await;
+        self.touched = true;
+        let first = next(&mut self.body).await?.unwrap_or_default();
+        if declared == Some(first.len() as u64) {
+            return Ok((first, room));
+        }
+        let capacity = usize::try_from(declared.unwrap_or(0)).unwrap_or(0).max(first.len());
+        let mut buffer = BytesMut::with_capacity(capacity);
+        let mut frame = Some(first);
+        while let Some(bytes) = frame {
+            if buffer.len() as u64 + bytes.len() as u64 > limit {
+                return Err(BodyError::TooLarge { limit });
+            }
+            buffer.extend_from_slice(&bytes);
+            frame = next(&mut self.body).await?;
+        }
+        Ok((buffer.freeze(), room))
     }
-    Ok(Collected { bytes: buffer.freeze(), _room: room })
+
+    /// Reads what is left of a refused body and drops it, within bounds, and says whether its end was reached. Where it was not,
+    /// the connection has to be closed after the answer. A client that waits to be told to continue is not told.
+    pub async fn drain(&mut self, client_waits: bool) -> bool {
+        if self.is_read() {
+            return true;
+        }
+        let left = self.body.size_hint().exact();
+        if (client_waits && !self.touched) || left.is_some_and(|left| left > DRAIN_BYTES) {
+            return false;
+        }
+        let reading = async {
+            let mut dropped = 0;
+            loop {
+                match next(&mut self.body).await {
+                    Ok(None) => return true,
+                    Ok(Some(bytes)) => dropped += bytes.len() as u64,
+                    Err(_) => return false,
+                }
+                if dropped > DRAIN_BYTES {
+                    return false;
+                }
+            }
+        };
+        timeout(DRAIN, reading).await.unwrap_or(false)
+    }
 }
 
 /// The next frame of data; none at the end. Trailers are dropped.
@@ -114,28 +157,6 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
             }
         }
     }
-}
-
-/// Reads what is left of a refused body and drops it, within bounds, and says whether its end was reached. Where it was not, the
-/// connection has to be closed after the answer.
-pub async fn drain(body: &mut Incoming) -> bool {
-    if body.size_hint().exact().is_some_and(|left| left > DRAIN_BYTES) {
-        return false;
-    }
-    let reading = async {
-        let mut dropped = 0;
-        loop {
-            match next(body).await {
-                Ok(None) => return true,
-                Ok(Some(bytes)) => dropped += bytes.len() as u64,
-                Err(_) => return false,
-            }
-            if dropped > DRAIN_BYTES {
-                return false;
-            }
-        }
-    };
-    timeout(DRAIN, reading).await.unwrap_or(false)
 }
 
 /// A response's body.

@@ -6,10 +6,10 @@
 pub mod query;
 pub mod rest_json;
 
+use bojagi_aws::sigv4::SignatureError;
 use bojagi_aws::{ErrorReply, WireError};
 use bojagi_model::Error;
 
-use crate::authentication::Unauthenticated;
 use crate::body::BodyError;
 use crate::hosts::Foreign;
 
@@ -24,7 +24,10 @@ pub enum Failure {
     Wire(#[from] WireError),
     /// It cannot be told who asks.
     #[error(transparent)]
-    Unauthenticated(#[from] Unauthenticated),
+    Signature(#[from] SignatureError),
+    /// It cannot be looked up who asks.
+    #[error("An internal service exception occurred.")]
+    Identity(#[source] Error),
     /// A web page may have sent it.
     #[error(transparent)]
     Foreign(#[from] Foreign),

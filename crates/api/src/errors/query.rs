@@ -1,24 +1,24 @@
 //! Failures as the query protocol's services, IAM and STS, spell them.
 
 use bojagi_aws::ErrorReply;
+use bojagi_aws::sigv4::Dialect;
 use bojagi_model::ErrorKind;
 
 use super::{Failure, reply};
-use crate::authentication::Unauthenticated;
 
 /// Code, message and status of a failure.
 pub fn error_reply(failure: &Failure) -> ErrorReply<'_> {
     match failure {
         Failure::Domain(error) => domain(error.kind(), failure),
         Failure::Wire(error) => ErrorReply::from(error),
-        Failure::Unauthenticated(error) => unauthenticated(error, failure),
+        Failure::Signature(error) => error.reply(Dialect::Query),
         Failure::Foreign(_) => reply("AccessDenied", 403, failure),
         Failure::TooLarge { .. } => reply("RequestEntityTooLarge", 413, failure),
         Failure::Body(_) => reply("RequestTimeout", 408, failure),
         Failure::BadRequest(_) => reply("MalformedInput", 400, failure),
         Failure::UnknownOperation { .. } => reply("InvalidAction", 400, failure),
         Failure::UnknownService(_) => reply("NotImplementedException", 501, failure),
-        Failure::Panicked(_) => reply("ServiceFailure", 500, failure),
+        Failure::Panicked(_) | Failure::Identity(_) => reply("ServiceFailure", 500, failure),
     }
 }
 
@@ -40,19 +40,6 @@ fn domain(kind: ErrorKind, failure: &Failure) -> ErrorReply<'_> {
         ErrorKind::ResourceNotReady | ErrorKind::InvalidRuntime | ErrorKind::InvalidZipFile | ErrorKind::Service => {
             ("ServiceFailure", 500)
         }
-    };
-    reply(code, status, failure)
-}
-
-fn unauthenticated<'a>(error: &Unauthenticated, failure: &'a Failure) -> ErrorReply<'a> {
-    let (code, status) = match error {
-        Unauthenticated::Missing => ("MissingAuthenticationToken", 403),
-        Unauthenticated::Incomplete(_) => ("IncompleteSignature", 403),
-        Unauthenticated::UnknownKey | Unauthenticated::InvalidToken => ("InvalidClientTokenId", 403),
-        Unauthenticated::ExpiredToken => ("ExpiredToken", 403),
-        Unauthenticated::Signature(_) => ("SignatureDoesNotMatch", 403),
-        Unauthenticated::Body(_) => ("SignatureDoesNotMatch", 403),
-        Unauthenticated::Unavailable(_) => ("ServiceFailure", 500),
     };
     reply(code, status, failure)
 }

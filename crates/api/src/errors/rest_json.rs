@@ -1,17 +1,17 @@
 //! Failures as Lambda spells them. Status and shape of modelled codes come from the service's model.
 
 use bojagi_aws::ErrorReply;
+use bojagi_aws::sigv4::Dialect;
 use bojagi_model::ErrorKind;
 
 use super::{Failure, reply};
-use crate::authentication::Unauthenticated;
 
 /// Code, message, status and members of a failure.
 pub fn error_reply(failure: &Failure) -> ErrorReply<'_> {
     match failure {
         Failure::Domain(error) => domain(error.kind(), failure),
         Failure::Wire(error) => ErrorReply::from(error),
-        Failure::Unauthenticated(error) => unauthenticated(error, failure),
+        Failure::Signature(error) => error.reply(Dialect::Json),
         Failure::Foreign(_) => reply("AccessDeniedException", 403, failure),
         Failure::TooLarge { .. } => reply("RequestEntityTooLargeException", 413, failure),
         Failure::Body(_) => reply("RequestTimeoutException", 408, failure),
@@ -19,7 +19,7 @@ pub fn error_reply(failure: &Failure) -> ErrorReply<'_> {
         Failure::UnknownOperation { .. } => reply("UnknownOperationException", 404, failure),
         // Not 5xx but 501, which the SDKs do not retry.
         Failure::UnknownService(_) => reply("NotImplementedException", 501, failure),
-        Failure::Panicked(_) => reply("ServiceException", 500, failure),
+        Failure::Panicked(_) | Failure::Identity(_) => reply("ServiceException", 500, failure),
     }
 }
 
@@ -47,19 +47,6 @@ fn domain(kind: ErrorKind, failure: &Failure) -> ErrorReply<'_> {
         // Of the 5xx the one that the SDKs do not retry.
         ErrorKind::NotSupported => ("NotImplementedException", 501),
         ErrorKind::Service => ("ServiceException", 500),
-    };
-    reply(code, status, failure)
-}
-
-fn unauthenticated<'a>(error: &Unauthenticated, failure: &'a Failure) -> ErrorReply<'a> {
-    let (code, status) = match error {
-        Unauthenticated::Missing => return ErrorReply::new("MissingAuthenticationTokenException", "Missing Authentication Token").with_status(403),
-        Unauthenticated::Incomplete(_) => ("IncompleteSignatureException", 403),
-        Unauthenticated::UnknownKey | Unauthenticated::InvalidToken => ("UnrecognizedClientException", 403),
-        Unauthenticated::ExpiredToken => ("ExpiredTokenException", 403),
-        Unauthenticated::Signature(_) => ("InvalidSignatureException", 403),
-        Unauthenticated::Body(_) => ("InvalidSignatureException", 403),
-        Unauthenticated::Unavailable(_) => ("ServiceException", 500),
     };
     reply(code, status, failure)
 }
