@@ -8,6 +8,7 @@
 //! - Background work belongs to [`reconcile`]: idempotent, woken by a signal and by a timer.
 
 pub mod account_settings;
+pub mod base_images;
 pub mod caller;
 pub mod clock;
 mod control;

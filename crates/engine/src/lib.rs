@@ -11,3 +11,5 @@ pub use config::{EndpointServer, EngineConfig, LogEvent, LogOrigin, LogSink, Sta
 pub use deployable::{CredentialSource, Deployable};
 pub use engine::Engine;
 pub use invocation::{FunctionError, Invocation, Outcome};
+// What a deployable is made of, for who makes one without knowing sandboxes.
+pub use bojagi_sandbox::spec::{CodeImage, CodeImageForm, Mount};

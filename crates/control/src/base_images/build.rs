@@ -1,0 +1,1 @@
+//! One build, from nothing to an image under its name.
