@@ -302,6 +302,13 @@ struct Control {
     cpu: File,
 }
 
+impl Control {
+    /// The control group outlives its last process for a moment; callers are not to notice.
+    fn running(&self) -> io::Result<()> {
+        if self.exit.borrow().is_some() { Err(io::Error::from_raw_os_error(libc::ENODEV)) } else { Ok(()) }
+    }
+}
+
 impl SandboxControl for Control {
     fn id(&self) -> u64 {
         self.id
@@ -330,6 +337,7 @@ impl SandboxControl for Control {
     }
 
     fn freeze(&self, frozen: bool) -> io::Result<()> {
+        self.running()?;
         if self.shared.cgroup_version == 2 {
             return self.freezer.write_all_at(if frozen { b"1" } else { b"0" }, 0);
         }
@@ -346,6 +354,7 @@ impl SandboxControl for Control {
     }
 
     fn set_cpu(&self, cpu_millis: u32) -> io::Result<()> {
+        self.running()?;
         let quota = cpu_quota_us(cpu_millis);
         let line = if self.shared.cgroup_version == 2 { format!("{quota} {CPU_PERIOD_US}") } else { quota.to_string() };
         self.cpu.write_all_at(line.as_bytes(), 0)

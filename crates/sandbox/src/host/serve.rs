@@ -32,6 +32,8 @@ const MEMORY: u64 = 2;
 const SCRATCH_READY: usize = 2;
 /// Of how many sizes; the one longest unused is given up.
 const SCRATCH_SIZES: usize = 8;
+/// How often the launcher tries to remove its control groups before it leaves.
+const TAKE_DOWN_TRIES: usize = 50;
 /// How often a control group that is still in use is tried again.
 const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
@@ -87,6 +89,7 @@ impl Launcher {
         for bytes in &config.tmp_sizes {
             sizes.insert(*bytes, Sizes::default());
         }
+        let swept = cgroups.sweep(|_| false) == 0;
         let indexes = Indexes::new(config.user_id_ranges);
         let birth = SystemTime::now().duration_since(UNIX_EPOCH).map(|age| age.as_nanos()).unwrap_or_default();
         Ok(Self {
@@ -107,7 +110,7 @@ impl Launcher {
             indexes,
             dead_groups: Vec::new(),
             preparing_fails: false,
-            swept: false,
+            swept,
             birth,
             next_slot: 1,
             clock: 0,
@@ -534,10 +537,14 @@ impl Launcher {
             if let Some(tmp) = slot.tmp {
                 let _ = wire::send(&self.scratch, &Task::Erase, &[tmp.as_fd()]);
             }
-            self.dead_groups.push(slot.cgroup);
         }
-        // A group that is busy for a moment longer is swept by the next launcher.
-        self.dead_groups.retain(|group| group.remove().is_err());
+        // The kernel says nothing when a group is no longer busy. What is after all of this is swept by the next launcher.
+        for _ in 0..TAKE_DOWN_TRIES {
+            if self.cgroups.sweep(|_| false) == 0 {
+                break;
+            }
+            let _ = rustix::event::poll(&mut [], Some(&RETRY));
+        }
         let _ = self.cgroups.remove();
         if let Some(gateway) = self.gateway.take() {
             gateway.take_down();

@@ -100,9 +100,9 @@ async fn privileged_proc_does_not_tell_of_the_host_nor_change_it() {
             "/proc/sys/kernel/hostname",
         ])
         .await;
-    let lines: Vec<&str> = output.lines().collect();
-    assert_eq!(lines.len(), 2, "{output}");
-    assert!(lines.iter().all(|line| line.ends_with("EROFS") || line.ends_with("EACCES")), "{output}");
+    // What the kernel has is empty or refused.
+    let refused = |line: &str| ["EROFS", "EACCES", "ENOENT"].iter().any(|error| line.ends_with(error));
+    assert!(output.lines().all(refused) && output.lines().count() >= 2, "{output}");
 }
 
 /// Fails without the read-only mount: the directories let anybody write, and the form is a directory of the host.
