@@ -1,0 +1,6 @@
+//! Sandboxes seen from inside and outside, with a program that tries to get out. Root only: every name begins with `privileged_`.
+
+mod contained;
+mod limits;
+mod support;
+mod teardown;
