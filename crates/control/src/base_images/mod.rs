@@ -26,12 +26,14 @@ mod error;
 mod host;
 mod image;
 mod prepare;
+mod recipe;
 mod registry;
 mod step;
+mod store;
 
 pub use error::BuildError;
 pub use host::required_debian_packages;
-pub use image::{BaseImage, Form};
+pub use image::{BaseImage, Form, Metadata};
 pub use prepare::Availability;
 pub use registry::{BaseImages, Mode, Settings};
 pub use step::Progress;
