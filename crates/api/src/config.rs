@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bojagi_control::Control;
-use bojagi_engine::{Engine, Statistics};
 use bojagi_model::Result;
 use bojagi_model::limits::Limits;
 use futures_util::future::BoxFuture;
@@ -18,8 +17,6 @@ use crate::hosts::HostNames;
 pub struct ServerConfig {
     /// The operations.
     pub control: Arc<Control>,
-    /// What the data plane is doing, for the metrics.
-    pub statistics: Arc<dyn StatisticsSource>,
     /// Wipes all state. None where the development keys are off: then nobody may.
     pub reset: Option<Arc<dyn Reset>>,
     /// The limits in force.
@@ -40,10 +37,9 @@ pub struct ServerConfig {
 
 impl ServerConfig {
     /// The defaults: no TLS, no reset, no other names.
-    pub fn new(control: Arc<Control>, statistics: Arc<dyn StatisticsSource>) -> ServerConfig {
+    pub fn new(control: Arc<Control>) -> ServerConfig {
         ServerConfig {
             control,
-            statistics,
             reset: None,
             limits: Limits::default(),
             hosts: HostNames::default(),
@@ -53,18 +49,6 @@ impl ServerConfig {
             body_bytes: 512 << 20,
             version: env!("CARGO_PKG_VERSION"),
         }
-    }
-}
-
-/// Tells what the data plane is doing and has done.
-pub trait StatisticsSource: Send + Sync + 'static {
-    /// As of now.
-    fn statistics(&self) -> Statistics;
-}
-
-impl StatisticsSource for Engine {
-    fn statistics(&self) -> Statistics {
-        Engine::statistics(self)
     }
 }
 

@@ -56,7 +56,7 @@ impl Front {
     /// Everything but the connections. `tasks` gets the operations, which outlive a client that goes away.
     pub fn new(config: ServerConfig, tasks: TaskTracker) -> Front {
         Front {
-            links: Arc::new(CodeLinks::new()),
+            links: Arc::new(CodeLinks::default()),
             authenticator: Authenticator::new(config.control.clone(), config.hosts.clone()),
             budget: BodyBudget::new(config.body_bytes),
             config,
@@ -123,7 +123,7 @@ impl Front {
             return Err(Failure::UnknownOperation { service: "lambda", method, path });
         };
         let context = self.context(call, &verified);
-        let input = lambda::parse(route.operation, &route.labels, call.query(), headers, verified.body.into())?;
+        let input = lambda::parse(route.operation, &route.labels, call.query(), headers, verified.body)?;
         let room = verified.room;
         let output = match input {
             // The engine sees it to its end whether or not the client waits.
@@ -254,11 +254,11 @@ fn refuse(call: &Call<'_>, reader: Reader, failure: &Failure, record: &mut Recor
 /// The request's id, under both names that AWS's services use.
 fn stamp(response: &mut Response<Body>, id: &str) {
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(id) {
-        if !headers.contains_key("x-amzn-requestid") {
-            headers.insert("x-amz-request-id", value.clone());
-            headers.insert("x-amzn-requestid", value);
-        }
+    if let Ok(value) = HeaderValue::from_str(id)
+        && !headers.contains_key("x-amzn-requestid")
+    {
+        headers.insert("x-amz-request-id", value.clone());
+        headers.insert("x-amzn-requestid", value);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }

@@ -90,7 +90,7 @@ pub async fn handle(
         "/_bojagi/metrics" => {
             record.operation = Some("Metrics");
             only(parts, "GET").and_then(|()| local(config, parts, connection)).map(|()| {
-                let text = metrics::render(&config.statistics.statistics());
+                let text = metrics::render(&config.control.engine().statistics());
                 with_type(text, metrics::CONTENT_TYPE)
             })
         }
