@@ -48,7 +48,9 @@ mod node;
 pub mod query;
 mod rest_json;
 mod schema;
+
 pub mod service;
+pub mod sigv4;
 pub mod sts;
 mod validate;
 mod xml;
