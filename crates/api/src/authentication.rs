@@ -90,7 +90,15 @@ impl Authenticator {
     }
 
     async fn identify(&self, authorization: &Authorization<'_>) -> Result<Identity, Failure> {
-        let identified = self.control.identify(authorization.access_key_id(), authorization.session_token()).await;
+        let (key, token) = (authorization.access_key_id(), authorization.session_token());
+        let identified = match self.control.identify(key, token).await {
+            // Whoever sets `test` for the key often sets something for the token as well; it means nothing there.
+            Err(Unidentified::InvalidSessionToken) => match self.control.identify(key, None).await {
+                Ok(identity) if identity.principal.development => Ok(identity),
+                _ => Err(Unidentified::InvalidSessionToken),
+            },
+            other => other,
+        };
         identified.map_err(|error| match error {
             Unidentified::UnknownAccessKey | Unidentified::InvalidSessionToken => SignatureError::UnrecognizedClient.into(),
             Unidentified::ExpiredSessionToken => SignatureError::ExpiredToken.into(),

@@ -93,7 +93,9 @@ impl Front {
         let (answer, reader) = match dispatch::door(call.parts) {
             Door::Service(Service::Lambda) => (self.lambda(call, body, record).await, Reader::Json),
             Door::Service(service) => (self.query(service, call, body, record).await, Reader::Query),
-            Door::Own => return own::handle(&self.config, &self.links, call.parts, call.connection, record).await,
+            Door::Own => {
+                return own::handle(&self.config, &self.links, call.parts, call.connection, call.id, record).await;
+            }
             Door::Browser => return own::redirect(),
             Door::Unknown(service) => (Err(Failure::UnknownService(service)), dispatch::reader(&call.parts.headers)),
             Door::Unsigned => (Err(unsigned(call.parts)), dispatch::reader(&call.parts.headers)),
@@ -113,7 +115,7 @@ impl Front {
         let Parts { method, uri, headers, .. } = call.parts;
         let route = lambda::route(method.as_str(), uri.path(), call.query());
         let (limit, operation) = match &route {
-            Some(route) => crate::lambda::limit(route.operation, &self.config.limits),
+            Some(route) => crate::lambda::limit(route.operation, self.config.control.limits()),
             None => (FORM_BYTES, "unknown"),
         };
         record.operation = route.as_ref().map(|route| route.operation.name());
