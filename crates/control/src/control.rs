@@ -65,6 +65,10 @@ pub struct Control {
     pub(crate) orphans: Notify,
     /// There is trash to empty.
     pub(crate) trash: Notify,
+    /// A base image was made anew.
+    pub(crate) rebased: Notify,
+    /// Held by the one collection of orphans at a time.
+    pub(crate) collecting: tokio::sync::Mutex<()>,
 }
 
 impl Control {
@@ -82,6 +86,8 @@ impl Control {
             transition: Notify::new(),
             orphans: Notify::new(),
             trash: Notify::new(),
+            rebased: Notify::new(),
+            collecting: tokio::sync::Mutex::new(()),
         })
     }
 

@@ -63,12 +63,8 @@ impl Control {
             committed.await.map_err(StoreError::from)?.map(drop)
         };
         tokio::try_join!(writer.commit(code_sha256), commit_image)?;
-        let package = ZipPackage {
-            code_sha256,
-            code_size,
-            image: ingested.image,
-            unzipped_bytes: ingested.unzipped_bytes,
-        };
+        let package =
+            ZipPackage { code_sha256, code_size, image: ingested.image, unzipped_bytes: ingested.unzipped_bytes };
         Ok(Stored { package, _pins: [pin, image_pin] })
     }
 

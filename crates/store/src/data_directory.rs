@@ -166,10 +166,7 @@ fn take_lock(root: &Path) -> Result<File> {
         }
         Err(error) => return Err(StoreError::io("lock", &path)(error.into())),
     }
-    let noted = lock
-        .set_len(0)
-        .and_then(|()| lock.rewind())
-        .and_then(|()| writeln!(lock, "{}", std::process::id()));
+    let noted = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
     noted.map_err(StoreError::io("write", &path))?;
     Ok(lock)
 }

@@ -223,8 +223,7 @@ fn write(path: &Path, keys: &[Key]) -> Result<(), SealError> {
     fs::create_dir_all(directory).map_err(file_error("make the directory of", path))?;
     let draft = path.with_extension("new");
     let written = (|| {
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&draft, path)?;

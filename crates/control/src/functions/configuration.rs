@@ -246,7 +246,8 @@ mod tests {
             ((1..=6).map(|n| here("l", n)).collect(), "Cannot reference more than 5 layers.".to_owned()),
             (
                 vec![layer("eu-west-1", "l", 1)],
-                "Layers are not in the same region as the function. Layers are expected to be in region us-east-1.".to_owned(),
+                "Layers are not in the same region as the function. Layers are expected to be in region us-east-1."
+                    .to_owned(),
             ),
             (
                 vec![here("l", 1), here("l", 2)],
@@ -271,7 +272,11 @@ mod tests {
         let request = ConfigurationRequest { logging: Some(json), ..ConfigurationRequest::default() };
         apply(&mut configuration, request, &arn(), &Limits::default()).unwrap();
         assert_eq!(configuration.logging.system_level.as_deref(), Some("INFO"));
-        let text = LoggingRequest { system_level: Some("WARN".to_owned()), format: Some("Text".to_owned()), ..Default::default() };
+        let text = LoggingRequest {
+            system_level: Some("WARN".to_owned()),
+            format: Some("Text".to_owned()),
+            ..Default::default()
+        };
         let message = refused(ConfigurationRequest { logging: Some(text), ..ConfigurationRequest::default() });
         assert!(message.contains("only supported"), "{message}");
     }

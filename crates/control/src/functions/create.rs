@@ -66,7 +66,8 @@ impl Control {
         request: super::ConfigurationRequest,
     ) -> Result<FunctionConfiguration> {
         if request.runtime.is_none() || request.handler.is_none() {
-            let message = "Runtime and Handler are mandatory parameters for functions created with deployment packages.";
+            let message =
+                "Runtime and Handler are mandatory parameters for functions created with deployment packages.";
             return Err(invalid(message));
         }
         let mut made = configuration::defaults(arn);

@@ -34,10 +34,8 @@ pub(crate) fn locate(caller: &Caller, function: &FunctionReference, operation: &
         let message = format!("Functions from '{region}' are not reachable in this region ('{}')", caller.region);
         return Err(Error::new(ErrorKind::ResourceNotFound, message));
     }
-    let arn = FunctionArn {
-        account: function.account.unwrap_or(caller.account()),
-        ..caller.function_arn(&function.name)
-    };
+    let arn =
+        FunctionArn { account: function.account.unwrap_or(caller.account()), ..caller.function_arn(&function.name) };
     if arn.account != caller.account() {
         return Err(not_authorised(caller, operation, &arn.to_string()));
     }

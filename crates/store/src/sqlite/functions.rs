@@ -329,10 +329,11 @@ impl Functions for SqliteMetadata {
 
     fn referenced_digests(&self) -> BoxFuture<'_, Result<HashSet<Digest>>> {
         Box::pin(async move {
-            let rows: Vec<String> =
-                sqlx::query_scalar("SELECT code_sha256 FROM function_versions UNION SELECT image FROM function_versions")
-                    .fetch_all(&self.reader)
-                    .await?;
+            let rows: Vec<String> = sqlx::query_scalar(
+                "SELECT code_sha256 FROM function_versions UNION SELECT image FROM function_versions",
+            )
+            .fetch_all(&self.reader)
+            .await?;
             rows.iter().map(|digest| digest.parse().map_err(StoreError::corrupt("digest"))).collect()
         })
     }

@@ -46,7 +46,11 @@ impl SqliteMetadata {
             .busy_timeout(Duration::from_secs(10))
             .disable_statement_logging();
         let pool = |connections| {
-            SqlitePoolOptions::new().min_connections(1).max_connections(connections).idle_timeout(None).max_lifetime(None)
+            SqlitePoolOptions::new()
+                .min_connections(1)
+                .max_connections(connections)
+                .idle_timeout(None)
+                .max_lifetime(None)
         };
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations::run(&writer).await?;

@@ -31,16 +31,15 @@ impl Tags for SqliteMetadata {
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             // A sorted map has one spelling, so equal text is equal tags.
-            let replaced = sqlx::query(
-                "UPDATE functions SET tags = ? WHERE account = ? AND region = ? AND name = ? AND tags = ?",
-            )
-            .bind(serde_json::to_string(tags).map_err(StoreError::corrupt("tags"))?)
-            .bind(arn.account.as_str())
-            .bind(arn.region.as_str())
-            .bind(arn.name.as_str())
-            .bind(serde_json::to_string(expected).map_err(StoreError::corrupt("tags"))?)
-            .execute(&self.writer)
-            .await?;
+            let replaced =
+                sqlx::query("UPDATE functions SET tags = ? WHERE account = ? AND region = ? AND name = ? AND tags = ?")
+                    .bind(serde_json::to_string(tags).map_err(StoreError::corrupt("tags"))?)
+                    .bind(arn.account.as_str())
+                    .bind(arn.region.as_str())
+                    .bind(arn.name.as_str())
+                    .bind(serde_json::to_string(expected).map_err(StoreError::corrupt("tags"))?)
+                    .execute(&self.writer)
+                    .await?;
             if replaced.rows_affected() == 0 { Err(StoreError::Changed) } else { Ok(()) }
         })
     }
