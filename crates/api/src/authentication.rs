@@ -11,11 +11,14 @@ use bytes::BytesMut;
 use http::request::Parts;
 use time::OffsetDateTime;
 
-use crate::body::{BodyBudget, Inbound, Room};
+use crate::body::{BodyBudget, BodyError, Gathered, Inbound, Room};
 use crate::dispatch::Service;
 use crate::errors::Failure;
 use crate::hosts::HostNames;
 use crate::server::Connection;
+
+/// What the framing of a chunked body may take beyond an eighth of the limit.
+const CHUNK_FRAMING_BYTES: u64 = 4 << 10;
 
 /// Verifies signatures.
 pub struct Authenticator {
@@ -70,13 +73,32 @@ impl Authenticator {
             self.hosts.check(&parts.headers, connection)?;
         }
         let mut payload = authorization.verify(&secret_access_key, OffsetDateTime::now_utc(), &self.keys)?;
-        let (body, room) = body.collect(limit, budget, |bytes| payload.update(bytes)).await?;
-        let body = payload.finish()?;
+        let framing = if payload.is_chunked() { limit / 8 + CHUNK_FRAMING_BYTES } else { 0 };
+        let room = body.admit(limit + framing, budget).await?;
+        let capacity = usize::try_from(body.declared().unwrap_or(0)).unwrap_or(0);
+        let (mut gathered, mut pieces) = (Gathered::default(), Vec::with_capacity(1));
+        while let Some(bytes) = body.next().await? {
+            payload.decode(bytes, &mut pieces)?;
+            pieces.drain(..).for_each(|piece| gathered.push(piece, capacity));
+            if gathered.len() as u64 > limit {
+                return Err(BodyError::TooLarge { limit }.into());
+            }
+        }
+        payload.finish()?;
+        let body = gathered.into_buffer();
         Ok(Verified { principal, region, body, room })
     }
 
     async fn identify(&self, authorization: &Authorization<'_>) -> Result<Identity, Failure> {
-        let identified = self.control.identify(authorization.access_key_id(), authorization.session_token()).await;
+        let (key, token) = (authorization.access_key_id(), authorization.session_token());
+        let identified = match self.control.identify(key, token).await {
+            // Whoever sets `test` for the key often sets something for the token as well; it means nothing there.
+            Err(Unidentified::InvalidSessionToken) => match self.control.identify(key, None).await {
+                Ok(identity) if identity.principal.development => Ok(identity),
+                _ => Err(Unidentified::InvalidSessionToken),
+            },
+            other => other,
+        };
         identified.map_err(|error| match error {
             Unidentified::UnknownAccessKey | Unidentified::InvalidSessionToken => SignatureError::UnrecognizedClient.into(),
             Unidentified::ExpiredSessionToken => SignatureError::ExpiredToken.into(),

@@ -71,12 +71,14 @@ impl BodyBudget {
 pub struct Inbound {
     body: Incoming,
     touched: bool,
+    read: u64,
+    limit: u64,
 }
 
 impl Inbound {
     /// A body of which nothing was read.
     pub fn new(body: Incoming) -> Inbound {
-        Inbound { body, touched: false }
+        Inbound { body, touched: false, read: 0, limit: 0 }
     }
 
     /// Whether all of it was read.
@@ -84,36 +86,36 @@ impl Inbound {
         self.body.is_end_stream()
     }
 
-    /// Reads it into one buffer. A body that arrives in one frame, as a small payload does, is not copied at all.
+    /// Makes room for the body, before anything of it is read.
     ///
     /// # Errors
-    /// [`BodyError::TooLarge`] before anything is read when the length is declared; the others as they happen. The rest of the
-    /// body is not read: see [`Inbound::drain`].
-    pub async fn collect(&mut self, limit: u64, budget: &BodyBudget) -> Result<(Bytes, Room), BodyError> {
+    /// [`BodyError::TooLarge`] when its declared length is beyond the limit.
+    pub async fn admit(&mut self, limit: u64, budget: &BodyBudget) -> Result<Room, BodyError> {
         if self.is_read() {
-            return Ok((Bytes::new(), None));
+            return Ok(None);
         }
-        let declared = self.body.size_hint().exact();
+        let declared = self.declared();
         if declared.is_some_and(|length| length > limit) {
             return Err(BodyError::TooLarge { limit });
         }
-        let room = budget.reserve(declared.unwrap_or(limit)).await;
+        self.limit = limit;
+        Ok(budget.reserve(declared.unwrap_or(limit)).await)
+    }
+
+    /// The length in bytes that is still to come, where it was declared.
+    pub fn declared(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// [`BodyError::TooLarge`] when it goes beyond the limit it was admitted with; the others as they happen.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         self.touched = true;
-        let first = next(&mut self.body).await?.unwrap_or_default();
-        if declared == Some(first.len() as u64) {
-            return Ok((first, room));
-        }
-        let capacity = usize::try_from(declared.unwrap_or(0)).unwrap_or(0).max(first.len());
-        let mut buffer = BytesMut::with_capacity(capacity);
-        let mut frame = Some(first);
-        while let Some(bytes) = frame {
-            if buffer.len() as u64 + bytes.len() as u64 > limit {
-                return Err(BodyError::TooLarge { limit });
-            }
-            buffer.extend_from_slice(&bytes);
-            frame = next(&mut self.body).await?;
-        }
-        Ok((buffer.freeze(), room))
+        let bytes = next(&mut self.body).await?;
+        self.read += bytes.as_ref().map_or(0, Bytes::len) as u64;
+        if self.read > self.limit { Err(BodyError::TooLarge { limit: self.limit }) } else { Ok(bytes) }
     }
 
     /// Reads what is left of a refused body and drops it, within bounds, and says whether its end was reached. Where it was not,
@@ -155,6 +157,55 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
                     return Ok(Some(data));
                 }
             }
+        }
+    }
+}
+
+/// Pieces put together. One piece alone, as a small payload is, is kept as it is.
+#[derive(Debug, Default)]
+pub enum Gathered {
+    /// No piece yet.
+    #[default]
+    Nothing,
+    /// One.
+    One(Bytes),
+    /// More, in one buffer.
+    Many(BytesMut),
+}
+
+impl Gathered {
+    /// Adds a piece; `capacity` is how long the whole is expected to be.
+    pub fn push(&mut self, piece: Bytes, capacity: usize) {
+        *self = match std::mem::take(self) {
+            Gathered::Nothing => Gathered::One(piece),
+            Gathered::One(first) => {
+                let mut buffer = BytesMut::with_capacity(capacity.max(first.len() + piece.len()));
+                buffer.extend_from_slice(&first);
+                buffer.extend_from_slice(&piece);
+                Gathered::Many(buffer)
+            }
+            Gathered::Many(mut buffer) => {
+                buffer.extend_from_slice(&piece);
+                Gathered::Many(buffer)
+            }
+        }
+    }
+
+    /// How long it is, in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Gathered::Nothing => 0,
+            Gathered::One(piece) => piece.len(),
+            Gathered::Many(buffer) => buffer.len(),
+        }
+    }
+
+    /// The whole.
+    pub fn into_buffer(self) -> BytesMut {
+        match self {
+            Gathered::Nothing => BytesMut::new(),
+            Gathered::One(piece) => piece.into(),
+            Gathered::Many(buffer) => buffer,
         }
     }
 }

@@ -1,14 +1,9 @@
 //! What the server is given.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bojagi_control::Control;
-use bojagi_engine::{Engine, Statistics};
-use bojagi_model::Result;
-use bojagi_model::limits::Limits;
-use futures_util::future::BoxFuture;
 use tokio_rustls::TlsAcceptor;
 
 use crate::hosts::HostNames;
@@ -18,12 +13,6 @@ use crate::hosts::HostNames;
 pub struct ServerConfig {
     /// The operations.
     pub control: Arc<Control>,
-    /// What the data plane is doing, for the metrics.
-    pub statistics: Arc<dyn StatisticsSource>,
-    /// Wipes all state. None where the development keys are off: then nobody may.
-    pub reset: Option<Arc<dyn Reset>>,
-    /// The limits in force.
-    pub limits: Limits,
     /// The names by which this server is reached, beside loopback and the addresses it listens on.
     pub hosts: HostNames,
     /// Encrypts; see [`crate::tls::acceptor`].
@@ -39,13 +28,10 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// The defaults: no TLS, no reset, no other names.
-    pub fn new(control: Arc<Control>, statistics: Arc<dyn StatisticsSource>) -> ServerConfig {
+    /// The defaults: no TLS, no other names.
+    pub fn new(control: Arc<Control>) -> ServerConfig {
         ServerConfig {
             control,
-            statistics,
-            reset: None,
-            limits: Limits::default(),
             hosts: HostNames::default(),
             tls: None,
             drain_deadline: Duration::from_secs(30),
@@ -54,27 +40,4 @@ impl ServerConfig {
             version: env!("CARGO_PKG_VERSION"),
         }
     }
-}
-
-/// Tells what the data plane is doing and has done.
-pub trait StatisticsSource: Send + Sync + 'static {
-    /// As of now.
-    fn statistics(&self) -> Statistics;
-}
-
-impl StatisticsSource for Engine {
-    fn statistics(&self) -> Statistics {
-        Engine::statistics(self)
-    }
-}
-
-/// Wipes everything: functions, roles, keys made later than the first start, blobs, environments.
-pub trait Reset: Send + Sync + 'static {
-    /// Returns once nothing is left.
-    fn reset(&self) -> BoxFuture<'_, Result<()>>;
-}
-
-/// Whether an address is of this machine only.
-pub fn is_local(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
 }

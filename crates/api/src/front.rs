@@ -56,7 +56,7 @@ impl Front {
     /// Everything but the connections. `tasks` gets the operations, which outlive a client that goes away.
     pub fn new(config: ServerConfig, tasks: TaskTracker) -> Front {
         Front {
-            links: Arc::new(CodeLinks::new()),
+            links: Arc::new(CodeLinks::default()),
             authenticator: Authenticator::new(config.control.clone(), config.hosts.clone()),
             budget: BodyBudget::new(config.body_bytes),
             config,
@@ -93,7 +93,9 @@ impl Front {
         let (answer, reader) = match dispatch::door(call.parts) {
             Door::Service(Service::Lambda) => (self.lambda(call, body, record).await, Reader::Json),
             Door::Service(service) => (self.query(service, call, body, record).await, Reader::Query),
-            Door::Own => return own::handle(&self.config, &self.links, call.parts, call.connection, record).await,
+            Door::Own => {
+                return own::handle(&self.config, &self.links, call.parts, call.connection, call.id, record).await;
+            }
             Door::Browser => return own::redirect(),
             Door::Unknown(service) => (Err(Failure::UnknownService(service)), dispatch::reader(&call.parts.headers)),
             Door::Unsigned => (Err(unsigned(call.parts)), dispatch::reader(&call.parts.headers)),
@@ -113,7 +115,7 @@ impl Front {
         let Parts { method, uri, headers, .. } = call.parts;
         let route = lambda::route(method.as_str(), uri.path(), call.query());
         let (limit, operation) = match &route {
-            Some(route) => crate::lambda::limit(route.operation, &self.config.limits),
+            Some(route) => crate::lambda::limit(route.operation, self.config.control.limits()),
             None => (FORM_BYTES, "unknown"),
         };
         record.operation = route.as_ref().map(|route| route.operation.name());
@@ -123,7 +125,7 @@ impl Front {
             return Err(Failure::UnknownOperation { service: "lambda", method, path });
         };
         let context = self.context(call, &verified);
-        let input = lambda::parse(route.operation, &route.labels, call.query(), headers, verified.body.into())?;
+        let input = lambda::parse(route.operation, &route.labels, call.query(), headers, verified.body)?;
         let room = verified.room;
         let output = match input {
             // The engine sees it to its end whether or not the client waits.
@@ -254,11 +256,11 @@ fn refuse(call: &Call<'_>, reader: Reader, failure: &Failure, record: &mut Recor
 /// The request's id, under both names that AWS's services use.
 fn stamp(response: &mut Response<Body>, id: &str) {
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(id) {
-        if !headers.contains_key("x-amzn-requestid") {
-            headers.insert("x-amz-request-id", value.clone());
-            headers.insert("x-amzn-requestid", value);
-        }
+    if let Ok(value) = HeaderValue::from_str(id)
+        && !headers.contains_key("x-amzn-requestid")
+    {
+        headers.insert("x-amz-request-id", value.clone());
+        headers.insert("x-amzn-requestid", value);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }

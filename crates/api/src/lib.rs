@@ -23,6 +23,6 @@ pub mod server;
 mod sts;
 pub mod tls;
 
-pub use config::{Reset, ServerConfig, StatisticsSource};
+pub use config::ServerConfig;
 pub use hosts::HostNames;
 pub use server::{Connection, Endpoint, Server};

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bojagi_engine::EndpointServer;
+use futures_util::future::BoxFuture;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -246,15 +248,17 @@ impl Endpoint {
             tracing::warn!("a server is attached already");
         }
     }
+}
 
+impl EndpointServer for Endpoint {
     /// Serves a connection accepted inside a sandbox; closes it where no server is attached yet.
-    pub async fn serve(&self, stream: TcpStream) {
+    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()> {
         let Some(server) = self.0.get().cloned() else {
             tracing::warn!("a function called before the server was ready");
-            return;
+            return Box::pin(std::future::ready(()));
         };
         let connection = Connection { sandboxed: true, ..Connection::of(&stream) };
-        server.serve_connection(stream, connection).await;
+        Box::pin(async move { server.serve_connection(stream, connection).await })
     }
 }
 

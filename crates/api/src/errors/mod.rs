@@ -41,7 +41,7 @@ pub enum Failure {
     },
     /// The body did not arrive.
     #[error("The request body could not be read.")]
-    Body(#[source] BodyError),
+    Body(#[from] BodyError),
     /// The headers contradict each other.
     #[error("{0}")]
     BadRequest(&'static str),

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bojagi_aws::lambda::types;
+use bojagi_aws::{WireError, json};
 use bojagi_control::invoke::Invoke;
 use bojagi_engine::FunctionError;
 use bojagi_model::{Error, ErrorKind, Result};
@@ -10,16 +11,18 @@ use bytes::Bytes;
 
 use super::conversion::target;
 use crate::context::Context;
+use crate::errors::Failure;
 
 /// `Invoke`, `RequestResponse` or `DryRun`.
-pub async fn invoke(context: &Context, request: types::InvocationRequest) -> Result<types::InvocationResponse> {
+pub async fn invoke(context: &Context, request: types::InvocationRequest) -> Result<types::InvocationResponse, Failure> {
     let target = target(request.function_name, request.qualifier)?;
     if request.tenant_id.is_some() {
         let message = "The invoked function is not enabled with tenancy configuration.";
-        return Err(Error::new(ErrorKind::InvalidParameterValue, message));
+        return Err(Error::new(ErrorKind::InvalidParameterValue, message).into());
     }
     if request.durable_execution_name.is_some() {
-        return Err(Error::new(ErrorKind::NotSupported, "The parameter DurableExecutionName is not supported by Bojagi."));
+        let message = "The parameter DurableExecutionName is not supported by Bojagi.";
+        return Err(Error::new(ErrorKind::NotSupported, message).into());
     }
     match request.invocation_type.as_deref() {
         None | Some("RequestResponse") => {}
@@ -29,12 +32,12 @@ pub async fn invoke(context: &Context, request: types::InvocationRequest) -> Res
         }
         Some(other) => {
             let message = format!("The InvocationType {other} is not supported by Bojagi.");
-            return Err(Error::new(ErrorKind::NotSupported, message));
+            return Err(Error::new(ErrorKind::NotSupported, message).into());
         }
     }
     let command = Invoke {
         target,
-        payload: event(request.payload),
+        payload: event(request.payload)?,
         client_context: client_context(request.client_context)?,
         trace_id: context.trace_id.clone(),
         log_tail: request.log_type.as_deref() == Some("Tail"),
@@ -50,9 +53,12 @@ pub async fn invoke(context: &Context, request: types::InvocationRequest) -> Res
     })
 }
 
-/// Lambda gives the function an empty object where the request has no body.
-fn event(payload: Option<Bytes>) -> Bytes {
-    payload.filter(|payload| !payload.is_empty()).unwrap_or(Bytes::from_static(b"{}"))
+/// The payload, of which AWS makes sure that it is JSON and nothing else. Lambda gives the function an empty object where the
+/// request has no body.
+fn event(payload: Option<Bytes>) -> Result<Bytes, WireError> {
+    let Some(payload) = payload.filter(|payload| !payload.is_empty()) else { return Ok(Bytes::from_static(b"{}")) };
+    json::check(&payload)?;
+    Ok(payload)
 }
 
 /// `X-Amz-Client-Context` as JSON text.
@@ -82,8 +88,9 @@ mod tests {
 
     #[test]
     fn no_payload_is_an_empty_object() {
-        assert_eq!(event(None), "{}");
-        assert_eq!(event(Some(Bytes::new())), "{}");
-        assert_eq!(event(Some(Bytes::from_static(b"[1]"))), "[1]");
+        assert_eq!(event(None).unwrap(), "{}");
+        assert_eq!(event(Some(Bytes::new())).unwrap(), "{}");
+        assert_eq!(event(Some(Bytes::from_static(b"[1]"))).unwrap(), "[1]");
+        assert_eq!(event(Some(Bytes::from_static(b"{a"))).unwrap_err().code(), "InvalidRequestContentException");
     }
 }

@@ -48,14 +48,15 @@ pub enum BadLink {
     Expired,
 }
 
-impl CodeLinks {
-    /// A new key.
-    pub fn new() -> CodeLinks {
-        // 244 random bits.
+impl Default for CodeLinks {
+    /// With a new key of 244 random bits.
+    fn default() -> CodeLinks {
         let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
         CodeLinks { key: hmac::Key::new(hmac::HMAC_SHA256, &seed) }
     }
+}
 
+impl CodeLinks {
     /// Path and query of a link.
     pub fn sign(&self, account: AccountId, function: &FunctionName, archive: Digest) -> String {
         self.sign_at(account, function, archive, OffsetDateTime::now_utc())
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_link_leads_to_its_archive_until_it_expires_or_is_altered() {
-        let links = CodeLinks::new();
+        let links = CodeLinks::default();
         let archive = Digest::from_bytes([7; 32]);
         let account: AccountId = "123456789012".parse().unwrap();
         let now = OffsetDateTime::from_unix_timestamp(1_760_000_000).unwrap();
@@ -198,6 +199,6 @@ mod tests {
         for (path, query) in altered {
             assert_eq!(links.check(&path, &query, now), Err(BadLink::Signature), "{path}?{query}");
         }
-        assert_eq!(CodeLinks::new().check(path, query, now), Err(BadLink::Signature));
+        assert_eq!(CodeLinks::default().check(path, query, now), Err(BadLink::Signature));
     }
 }

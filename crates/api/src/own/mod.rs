@@ -14,14 +14,16 @@ pub mod code;
 mod metrics;
 
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::net::SocketAddr;
 
+use bojagi_control::Caller;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
+use uuid::Uuid;
 
 use crate::body::Body;
-use crate::config::{Reset, ServerConfig, is_local};
+use crate::config::ServerConfig;
 use crate::log::Record;
 use crate::server::Connection;
 
@@ -75,6 +77,7 @@ pub async fn handle(
     links: &code::CodeLinks,
     parts: &Parts,
     connection: &Connection,
+    request_id: Uuid,
     record: &mut Record,
 ) -> Response<Body> {
     record.service = Some("bojagi");
@@ -90,13 +93,13 @@ pub async fn handle(
         "/_bojagi/metrics" => {
             record.operation = Some("Metrics");
             only(parts, "GET").and_then(|()| local(config, parts, connection)).map(|()| {
-                let text = metrics::render(&config.statistics.statistics());
+                let text = metrics::render(&config.control.engine().statistics());
                 with_type(text, metrics::CONTENT_TYPE)
             })
         }
         "/_bojagi/reset" => {
             record.operation = Some("Reset");
-            reset(config, parts, connection).await
+            reset(config, parts, connection, request_id).await
         }
         "/_bojagi/console" | "/_bojagi/console/" => {
             record.operation = Some("Console");
@@ -128,19 +131,32 @@ fn local(config: &ServerConfig, parts: &Parts, connection: &Connection) -> Resul
     Ok(config.hosts.check(&parts.headers, connection)?)
 }
 
+/// Whether an address is of this machine only.
+fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
 fn health(config: &ServerConfig) -> Response<Body> {
     let text = serde_json::json!({ "status": "ok", "version": config.version }).to_string();
     with_type(text, "application/json")
 }
 
-async fn reset(config: &ServerConfig, parts: &Parts, connection: &Connection) -> Result<Response<Body>, Refusal> {
+/// Wipes all state, in the name of the development account: whoever may ask could as well sign with its key.
+async fn reset(
+    config: &ServerConfig,
+    parts: &Parts,
+    connection: &Connection,
+    request_id: Uuid,
+) -> Result<Response<Body>, Refusal> {
     only(parts, "POST")?;
-    let reset: &Arc<dyn Reset> = config.reset.as_ref().ok_or(Refusal::NoReset)?;
     local(config, parts, connection)?;
+    let identity = config.control.identify("test", None).await.map_err(|_| Refusal::NoReset)?;
     if !parts.headers.contains_key(RESET_HEADER) {
         return Err(Refusal::NoResetHeader);
     }
-    reset.reset().await.map_err(Refusal::ResetFailed)?;
+    let region = "us-east-1".parse().map_err(Refusal::ResetFailed)?;
+    let caller = Caller { principal: identity.principal, region, request_id };
+    config.control.reset(&caller).await.map_err(Refusal::ResetFailed)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
