@@ -8,13 +8,12 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+pytest.register_assert_rewrite("support")
+
 from support import leaks  # noqa: E402
 from support.clients import client as make_client  # noqa: E402
 from support.functions import PROBE, PYTHON, create, fresh_name  # noqa: E402
 from support.server import BINARY, Server, base_image  # noqa: E402
-
-pytest.register_assert_rewrite("support.functions", "support.server", "support.waiting")
-
 
 def pytest_addoption(parser):
     parser.addoption("--soak", action="store_true", help="also run what takes too long for every run")
