@@ -371,9 +371,7 @@ impl Environment {
         let end = Line::End { request_id };
         let tail = match failure {
             None => self.log.finish(Some(&self.output), &[end, report]),
-            Some(failure) => {
-                self.log.finish(Some(&self.output), &[Line::Fault { request_id, failure }, end, report])
-            }
+            Some(failure) => self.log.finish(Some(&self.output), &[Line::Fault { request_id, failure }, end, report]),
         };
         let (payload, failed) = match result {
             Ok(payload) => (payload, false),

@@ -62,8 +62,7 @@ async fn serve_connection(environment: Arc<Environment>, stream: TcpStream) {
         async move { Ok::<_, Infallible>(handle(&environment, request).await) }
     });
     // Header names in AWS's spelling: shell scripts look for them case by case.
-    let connection =
-        http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         result = connection => {
             if let Err(error) = result {

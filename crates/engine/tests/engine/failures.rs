@@ -59,7 +59,10 @@ async fn a_process_that_ends_is_reported_with_its_reason() {
         process.exit(exit);
         drop(runtime);
         let (payload, tail) = failed(&within(call).await.unwrap().unwrap());
-        assert_eq!(payload, format!("{{\"errorType\":\"{kind}\",\"errorMessage\":\"RequestId: {id} Error: {reason}\"}}"));
+        assert_eq!(
+            payload,
+            format!("{{\"errorType\":\"{kind}\",\"errorMessage\":\"RequestId: {id} Error: {reason}\"}}")
+        );
         let expected = format!("last words\nRequestId: {id} Error: {reason}\n{kind}\nEND RequestId: {id}\nREPORT ");
         assert!(tail.contains(&expected), "{tail}");
         assert!(tail.ends_with(&format!("\tStatus: error\tError Type: {kind}\n")), "{tail}");
@@ -162,7 +165,10 @@ async fn a_command_that_cannot_be_executed_is_the_functions_fault() {
             bench.launcher.fail_next(LaunchError::Exec { command: "/var/runtime/bootstrap".to_owned(), source });
         }
         let (payload, tail) = failed(&bench.call(&deployable("f"), "1").await);
-        assert!(payload.contains("\"errorType\":\"Runtime.InvalidEntrypoint\"") && payload.contains(reason), "{payload}");
+        assert!(
+            payload.contains("\"errorType\":\"Runtime.InvalidEntrypoint\"") && payload.contains(reason),
+            "{payload}"
+        );
         assert!(tail.contains("Phase: init\tStatus: error\tError Type: Runtime.InvalidEntrypoint"), "{tail}");
     }
 }
