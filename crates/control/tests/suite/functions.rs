@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bojagi_control::functions::{CodeSource, ConfigurationRequest, CreateFunction, ListFunctions, PackageType, S3Location};
+use bojagi_control::functions::{
+    CodeSource, ConfigurationRequest, CreateFunction, ListFunctions, PackageType, S3Location,
+};
 use bojagi_model::ErrorKind::{
     AccessDenied, CodeStorageExceeded, InvalidParameterValue, NotSupported, PreconditionFailed, RequestEntityTooLarge,
     ResourceConflict, ResourceNotFound,
@@ -27,11 +29,7 @@ async fn a_function_lives() {
     assert_eq!(created.state_reason, Some(reason.clone()));
     assert_eq!((created.configuration.timeout_seconds, created.configuration.memory_mib), (3, 128));
     assert_eq!((created.architecture, created.package.code_size), (Architecture::X86_64, archive("one").len() as u64));
-    refused(
-        control.create_function(&caller(), create("life")).await,
-        ResourceConflict,
-        "Function already exist: life",
-    );
+    refused(control.create_function(&caller(), create("life")).await, ResourceConflict, "Function already exist: life");
     let active = plane.settled("life").await;
     assert_eq!((active.state_reason, &active.package), (None, &created.package));
     assert_ne!(active.revision_id, created.revision_id, "every change of the state is a revision");
@@ -45,7 +43,10 @@ async fn a_function_lives() {
     assert!(stranger.is_err(), "an archive belongs to the account whose function has it");
 
     let changed = control.update_function_code(&caller(), update_code("life", "two")).await.unwrap();
-    assert_eq!((changed.last_update_status, changed.last_update_status_reason), (LastUpdateStatus::InProgress, Some(reason)));
+    assert_eq!(
+        (changed.last_update_status, changed.last_update_status_reason),
+        (LastUpdateStatus::InProgress, Some(reason))
+    );
     assert_eq!(changed.state, State::Active);
     assert_ne!(changed.package.code_sha256, created.package.code_sha256);
     plane.settled("life").await;
@@ -74,7 +75,8 @@ async fn a_function_lives() {
 #[tokio::test]
 async fn what_create_function_refuses() {
     let parent = tempfile::tempdir().unwrap();
-    let limits = Limits { zipped_bytes: 10_000, unzipped_bytes: 20_000, code_storage_bytes: 30_000, ..Limits::default() };
+    let limits =
+        Limits { zipped_bytes: 10_000, unzipped_bytes: 20_000, code_storage_bytes: 30_000, ..Limits::default() };
     let plane = Plane::open(parent.path(), Options { limits, ..Options::default() }).await;
     let control = &plane.control;
     let before = plane.content();

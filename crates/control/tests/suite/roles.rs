@@ -31,11 +31,7 @@ async fn a_role_lives() {
     refused(taken, EntityAlreadyExists, "Role with name r already exists.");
     let mut bad = role("bad", None);
     bad.assume_role_policy_document = "no json".to_owned();
-    refused(
-        control.create_role(&caller(), bad).await,
-        MalformedPolicyDocument,
-        "This policy contains invalid Json",
-    );
+    refused(control.create_role(&caller(), bad).await, MalformedPolicyDocument, "This policy contains invalid Json");
 
     let managed = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
     for _ in 0..2 {

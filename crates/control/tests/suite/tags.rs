@@ -44,6 +44,10 @@ async fn tags_are_added_replaced_and_removed() {
         &format!("Event source mapping not found: {mapping}"),
     );
     assert!(control.tag_resource(&caller(), &arn, tags(&[("aws:x", "")])).await.is_err());
-    assert_eq!(control.list_tags(&caller(), &arn).await.unwrap(), tags(&[("a", "2")]), "what was refused changed nothing");
+    assert_eq!(
+        control.list_tags(&caller(), &arn).await.unwrap(),
+        tags(&[("a", "2")]),
+        "what was refused changed nothing"
+    );
     plane.close().await;
 }
