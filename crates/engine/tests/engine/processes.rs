@@ -1,0 +1,1 @@
+//! Real processes as runtimes.
