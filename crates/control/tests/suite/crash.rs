@@ -57,7 +57,7 @@ async fn create_forever(parent: &std::path::Path) {
         let mut command = create(&name);
         command.code = code(archive(&name));
         plane.control.create_function(&caller(), command).await.unwrap();
-        writeln!(std::io::stdout(), "\nacknowledged {name}").unwrap();
+        std::io::stdout().write_all(format!("\nacknowledged {name}\n").as_bytes()).unwrap();
     }
     std::future::pending::<()>().await;
 }
