@@ -95,7 +95,8 @@ impl Engine {
             return Err(shutting_down());
         }
         let limit = core.config.limits.concurrent_executions;
-        let execution = core.concurrency.enter(&deployable.function.arn, limit).inspect_err(|_| core.count_throttle())?;
+        let execution =
+            core.concurrency.enter(&deployable.function.arn, limit).inspect_err(|_| core.count_throttle())?;
         let running = {
             let core = Arc::clone(core);
             async move {

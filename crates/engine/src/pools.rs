@@ -200,9 +200,7 @@ impl Pools {
         let old = |since: Instant| now.saturating_duration_since(since) >= limit;
         let mut expired = Vec::new();
         for pool in self.functions.values_mut().flatten() {
-            expired.extend(
-                pool.idle.extract_if(.., |idle| old(idle.since)).map(|idle| idle.environment),
-            );
+            expired.extend(pool.idle.extract_if(.., |idle| old(idle.since)).map(|idle| idle.environment));
             let stray = pool.live.values().filter(|environment| environment.answered_since().is_some_and(old));
             expired.extend(stray.cloned());
         }

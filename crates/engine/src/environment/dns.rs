@@ -49,7 +49,8 @@ impl Forwarder {
             if length < 12 {
                 continue;
             }
-            let (query, resolvers, socket) = (buffer[..length].to_vec(), Arc::clone(&self.resolvers), Arc::clone(&socket));
+            let (query, resolvers, socket) =
+                (buffer[..length].to_vec(), Arc::clone(&self.resolvers), Arc::clone(&socket));
             self.tasks.spawn(async move {
                 let answer = ask_any(&query, &resolvers).await.unwrap_or_else(|| failure(query));
                 if let Err(error) = socket.send_to(&answer, client).await {

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use bojagi_model::function::{LastUpdateStatus, LoggingConfig, State, TracingMode};
-use bojagi_model::{AccountId, Architecture, Digest, Function, FunctionArn, FunctionConfiguration, Version, ZipPackage};
+use bojagi_model::{
+    AccountId, Architecture, Digest, Function, FunctionArn, FunctionConfiguration, Version, ZipPackage,
+};
 use bytes::Bytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -31,11 +33,7 @@ impl LogSink for Collected {
 }
 
 pub fn arn(name: &str) -> FunctionArn {
-    FunctionArn {
-        region: "us-east-1".parse().unwrap(),
-        account: AccountId::DEVELOPMENT,
-        name: name.parse().unwrap(),
-    }
+    FunctionArn { region: "us-east-1".parse().unwrap(), account: AccountId::DEVELOPMENT, name: name.parse().unwrap() }
 }
 
 pub fn origin() -> LogOrigin {

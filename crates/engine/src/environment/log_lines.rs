@@ -158,7 +158,10 @@ impl Line<'_> {
     pub fn text(&self, now: OffsetDateTime) -> Vec<String> {
         let line = match self {
             Line::InitStart { runtime, runtime_version_arn } => {
-                format!("INIT_START Runtime Version: {}\tRuntime Version ARN: {runtime_version_arn}", versioned(runtime))
+                format!(
+                    "INIT_START Runtime Version: {}\tRuntime Version ARN: {runtime_version_arn}",
+                    versioned(runtime)
+                )
             }
             Line::InitReport { duration, phase, failure } => {
                 let head =
@@ -271,7 +274,12 @@ mod tests {
         let raised = Failure::Reported { error_type: "Function.Unknown".to_owned(), payload: Bytes::new() };
         let import = Failure::Reported { error_type: "Runtime.ImportModuleError".to_owned(), payload: Bytes::new() };
         let table = [
-            (1_234, None, None, "Duration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 38 MB\t"),
+            (
+                1_234,
+                None,
+                None,
+                "Duration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 38 MB\t",
+            ),
             (
                 2_370,
                 Some(423_980),
@@ -316,10 +324,7 @@ mod tests {
         let id = "00000000-0000-0000-0000-000000000007";
         let table = [
             (
-                Line::InitStart {
-                    runtime: "python3.13",
-                    runtime_version_arn: "arn:aws:lambda:us-east-1::runtime:0a",
-                },
+                Line::InitStart { runtime: "python3.13", runtime_version_arn: "arn:aws:lambda:us-east-1::runtime:0a" },
                 "INIT_START Runtime Version: python:3.13\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:0a"
                     .to_owned(),
             ),
@@ -336,10 +341,7 @@ mod tests {
                 "INIT_REPORT Init Duration: 19.27 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError"
                     .to_owned(),
             ),
-            (
-                Line::Start { request_id: ID, version: "$LATEST" },
-                format!("START RequestId: {id} Version: $LATEST"),
-            ),
+            (Line::Start { request_id: ID, version: "$LATEST" }, format!("START RequestId: {id} Version: $LATEST")),
             (
                 Line::Fault { request_id: ID, failure: &exit },
                 format!("RequestId: {id} Error: Runtime exited with error: exit status 106\nRuntime.ExitError"),
@@ -382,7 +384,9 @@ mod tests {
         });
         assert_eq!(
             line.json(now),
-            [r#"{"time":"2026-01-02T03:04:05.678Z","type":"platform.report","record":{"requestId":"00000000-0000-0000-0000-000000000007","metrics":{"durationMs":1000.0,"billedDurationMs":1000,"memorySizeMB":128,"maxMemoryUsedMB":3},"status":"timeout"}}"#]
+            [
+                r#"{"time":"2026-01-02T03:04:05.678Z","type":"platform.report","record":{"requestId":"00000000-0000-0000-0000-000000000007","metrics":{"durationMs":1000.0,"billedDurationMs":1000,"memorySizeMB":128,"maxMemoryUsedMB":3},"status":"timeout"}}"#
+            ]
         );
         assert!(Line::End { request_id: ID }.json(now).is_empty());
     }

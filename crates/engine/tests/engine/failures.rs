@@ -59,7 +59,10 @@ async fn a_process_that_ends_is_reported_with_its_reason() {
         process.exit(exit);
         drop(runtime);
         let (payload, tail) = failed(&within(call).await.unwrap().unwrap());
-        assert_eq!(payload, format!("{{\"errorType\":\"{kind}\",\"errorMessage\":\"RequestId: {id} Error: {reason}\"}}"));
+        assert_eq!(
+            payload,
+            format!("{{\"errorType\":\"{kind}\",\"errorMessage\":\"RequestId: {id} Error: {reason}\"}}")
+        );
         let expected = format!("last words\nRequestId: {id} Error: {reason}\n{kind}\nEND RequestId: {id}\nREPORT ");
         assert!(tail.contains(&expected), "{tail}");
         assert!(tail.ends_with(&format!("\tStatus: error\tError Type: {kind}\n")), "{tail}");
@@ -162,7 +165,10 @@ async fn a_command_that_cannot_be_executed_is_the_functions_fault() {
             bench.launcher.fail_next(LaunchError::Exec { command: "/var/runtime/bootstrap".to_owned(), source });
         }
         let (payload, tail) = failed(&bench.call(&deployable("f"), "1").await);
-        assert!(payload.contains("\"errorType\":\"Runtime.InvalidEntrypoint\"") && payload.contains(reason), "{payload}");
+        assert!(
+            payload.contains("\"errorType\":\"Runtime.InvalidEntrypoint\"") && payload.contains(reason),
+            "{payload}"
+        );
         assert!(tail.contains("Phase: init\tStatus: error\tError Type: Runtime.InvalidEntrypoint"), "{tail}");
     }
 }
@@ -194,12 +200,12 @@ async fn a_flood_of_output_stalls_nobody() {
     let (process, mut runtime) = start(&mut processes).await;
     let (id, _) = runtime.event().await;
     let mut output = process.output.try_clone().unwrap();
-    let flood = std::thread::spawn(move || {
+    let flood = tokio::task::spawn_blocking(move || {
         let begun = std::time::Instant::now();
         while begun.elapsed() < Duration::from_millis(300) && output.write_all(&[b'x'; 65536]).is_ok() {}
     });
     assert_eq!(runtime.respond(&id, b"1").await.status, 202);
     let outcome = within(call).await.unwrap().unwrap();
     assert!(outcome.log_tail.unwrap().len() <= 4096);
-    flood.join().unwrap();
+    within(flood).await.unwrap();
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bojagi_engine::{
-    CredentialSource, Deployable, EndpointServer, Engine, EngineConfig, Invocation, LogEvent, LogOrigin, LogSink, Outcome,
+    CredentialSource, Deployable, EndpointServer, Engine, EngineConfig, Invocation, LogEvent, LogOrigin, LogSink,
+    Outcome,
 };
 use bojagi_model::function::{LastUpdateStatus, LoggingConfig, State, TracingMode};
 use bojagi_model::identity::Credentials;
@@ -15,8 +16,8 @@ use bojagi_model::{
 use bojagi_sandbox::simulated::{SimulatedLauncher, SimulatedProcess};
 use bojagi_sandbox::{CodeImage, CodeImageForm, Network};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -189,8 +190,7 @@ pub fn adjusted(name: &str, adjust: impl FnOnce(&mut Deployable)) -> Arc<Deploya
         last_update_status: LastUpdateStatus::Successful,
         last_update_status_reason: None,
     };
-    let image =
-        CodeImage { digest: "sha256:0a0b".to_owned(), path: "/nowhere".into(), form: CodeImageForm::File };
+    let image = CodeImage { digest: "sha256:0a0b".to_owned(), path: "/nowhere".into(), form: CodeImageForm::File };
     let mut deployable = Deployable {
         function,
         root: vec![image],
@@ -230,7 +230,10 @@ impl Runtime {
     }
 
     pub async fn send(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) {
-        let head = format!("{method} /2018-06-01/{path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "{method} /2018-06-01/{path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
         self.0.write_all(head.as_bytes()).await.unwrap();
         self.0.write_all(body).await.unwrap();
     }
@@ -244,9 +247,12 @@ impl Runtime {
             let head = String::from_utf8(head).unwrap();
             let mut answer = Answer { status: head[9..12].parse().unwrap(), head, body: Vec::new() };
             if answer.status != 100 {
-                let length = answer.head.to_lowercase().split("content-length: ").nth(1).map(|rest| {
-                    rest.split("\r\n").next().unwrap().parse().unwrap()
-                });
+                let length = answer
+                    .head
+                    .to_lowercase()
+                    .split("content-length: ")
+                    .nth(1)
+                    .map(|rest| rest.split("\r\n").next().unwrap().parse().unwrap());
                 answer.body = vec![0; length.unwrap_or(0)];
                 self.0.read_exact(&mut answer.body).await.unwrap();
             }
