@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
 const NLMSG_ERROR: u16 = 2;
@@ -170,6 +171,12 @@ impl Netlink {
             message.attribute(RTA_GATEWAY, &octets(gateway).1);
         }
         self.ask(message)
+    }
+
+    /// Deletes an interface, and with it its other end.
+    pub(crate) fn delete(&self, name: &str) -> io::Result<()> {
+        let index = self.index(name)?;
+        self.ask(Message::new(RTM_DELLINK, 0, &link_header(index, 0, 0)))
     }
 
     /// The index of an interface of the namespace.

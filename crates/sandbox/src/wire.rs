@@ -91,6 +91,8 @@ pub(crate) struct Start {
     pub(crate) process: Process,
     pub(crate) mounts: Vec<PathBuf>,
     pub(crate) file_descriptors: u32,
+    /// It was prepared with a connection to the outside that it is not to have.
+    pub(crate) disconnect: bool,
 }
 
 /// A step that failed, as it travels between processes.

@@ -36,7 +36,7 @@ pub struct EnvironmentLog {
 struct State {
     /// A line whose end has not been read yet.
     partial: BytesMut,
-    /// The end of what was logged since the last [`EnvironmentLog::begin_tail`].
+    /// The end of what was logged since the current invocation began.
     tail: VecDeque<u8>,
 }
 
@@ -99,9 +99,17 @@ impl EnvironmentLog {
         self.deliver(events);
     }
 
-    /// Forgets the tail: an invocation begins.
-    pub fn begin_tail(&self) {
-        self.lock().tail.clear();
+    /// Begins an invocation: what was written before it comes before its START line, and into its tail only if it belongs to it.
+    pub fn begin(&self, output: &Output, cold: bool, line: &Line<'_>) {
+        let mut state = self.lock();
+        let mut events = Vec::with_capacity(1);
+        output.drain(&mut state, &mut events);
+        state.flush(milliseconds(OffsetDateTime::now_utc()), &mut events);
+        if !cold {
+            state.tail.clear();
+        }
+        self.append(&mut state, std::slice::from_ref(line), &mut events);
+        self.deliver(events);
     }
 
     /// Reads what is left of `output`, appends the lines of an invocation's end, and returns the invocation's tail.

@@ -33,6 +33,7 @@ use self::log_lines::{Line, Report};
 use self::state::{Event, Refused, State};
 use crate::deployable::Deployable;
 use crate::invocation::Invocation;
+use crate::runtime_api::connection::Connection;
 
 /// How long requests that a runtime made before its process ended are still read.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -93,7 +94,7 @@ struct Current {
 struct Shared {
     state: State,
     /// The runtime's waiting request for the next event.
-    parked: Option<oneshot::Sender<Delivery>>,
+    parked: Option<(oneshot::Sender<Delivery>, Connection)>,
     current: Option<Current>,
     /// When its runtime last answered or stopped waiting.
     answered: Option<Instant>,
@@ -200,13 +201,11 @@ impl Environment {
     /// Hands it an invocation. None when its runtime does not wait for one.
     pub fn assign(&self, invocation: &Arc<Invocation>, timing: Timing) -> Option<oneshot::Receiver<Concluded>> {
         let mut shared = self.lock();
-        let parked = shared.parked.take().filter(|parked| !parked.is_closed())?;
+        let (parked, _) = shared.parked.take_if(|(_, connection)| !connection.is_gone())?;
         shared.step(Event::Assigned(invocation.request_id)).ok()?;
-        if !timing.cold {
-            self.log.begin_tail();
-        }
         let version = self.deployable.function.version.to_string();
-        self.log.lines(&[Line::Start { request_id: invocation.request_id, version: &version }]);
+        let start = Line::Start { request_id: invocation.request_id, version: &version };
+        self.log.begin(&self.output, timing.cold, &start);
         let deadline = timing.started + self.timeout();
         let left = deadline.saturating_duration_since(Instant::now());
         let deadline_ms = (OffsetDateTime::now_utc() + left).unix_timestamp_nanos() / 1_000_000;
@@ -249,12 +248,12 @@ impl Environment {
     ///
     /// # Errors
     /// [`NoEvent`] when it may not ask now, or the environment is ending.
-    pub async fn next(self: &Arc<Self>) -> Result<Delivery, NoEvent> {
+    pub async fn next(self: &Arc<Self>, connection: &Connection) -> Result<Delivery, NoEvent> {
         let (parked, delivery) = oneshot::channel();
         let initialised = {
             let mut shared = self.lock();
             shared.step(Event::NextRequested).map_err(|(refused, state)| NoEvent::Refused(refused, state))?;
-            shared.parked = Some(parked);
+            shared.parked = Some((parked, connection.clone()));
             shared.initialised.take()
         };
         let mut waiting = Waiting { environment: self, delivery: Some(delivery) };
@@ -263,7 +262,11 @@ impl Environment {
             None => self.with_home(|home| home.parked(self)),
         }
         let received = match &mut waiting.delivery {
-            Some(delivery) => delivery.await,
+            Some(delivery) => tokio::select! {
+                biased;
+                received = delivery => received,
+                () = connection.gone() => return Err(NoEvent::Ended),
+            },
             None => return Err(NoEvent::Ended),
         };
         waiting.delivery = None;

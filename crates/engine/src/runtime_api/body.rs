@@ -90,3 +90,14 @@ pub async fn read(mut body: Incoming, limit_bytes: u64) -> Result<Body, Unread> 
     let payload = rest.map(BytesMut::freeze).or(first).unwrap_or_default();
     Ok(Body { payload, trailers })
 }
+
+/// Reads a body and forgets it.
+pub async fn discard(mut body: Incoming) {
+    let mut total = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        total += frame.data_ref().map_or(0, Bytes::len) as u64;
+        if total > DISCARD_BYTES {
+            return;
+        }
+    }
+}

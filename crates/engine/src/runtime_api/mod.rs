@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+pub mod connection;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::answer::{accepted, error, event, forbidden, invalid_request_id};
-use self::body::{Body, Unread, read};
+use self::body::{Body, Unread, discard, read};
+use self::connection::Connection;
 use crate::environment::failure::Failure;
 use crate::environment::{Environment, NoEvent};
 
@@ -54,17 +56,25 @@ pub async fn serve(environment: &Arc<Environment>, listener: TcpListener) {
 }
 
 async fn serve_connection(environment: Arc<Environment>, stream: TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a Runtime API connection answers with delay");
-    }
+    let connection = match Connection::new(stream) {
+        Ok(connection) => connection,
+        Err(error) => {
+            tracing::debug!(%error, "a Runtime API connection ended at once");
+            return;
+        }
+    };
     let service = service_fn(|request| {
-        let environment = Arc::clone(&environment);
-        async move { Ok::<_, Infallible>(handle(&environment, request).await) }
+        let (environment, connection) = (Arc::clone(&environment), connection.clone());
+        async move { Ok::<_, Infallible>(handle(&environment, &connection, request).await) }
     });
-    // Header names in AWS's spelling: shell scripts look for them case by case.
-    let connection = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
+    // Header names in AWS's spelling: shell scripts look for them case by case. A runtime that answers and ends at once has closed its
+    // side when its answer is read, hence `half_close`.
+    let serving = http1::Builder::new()
+        .title_case_headers(true)
+        .half_close(true)
+        .serve_connection(TokioIo::new(connection.clone()), service);
     tokio::select! {
-        result = connection => {
+        result = serving => {
             if let Err(error) = result {
                 tracing::debug!(%error, "a Runtime API connection ended");
             }
@@ -80,6 +90,7 @@ enum Operation<'a> {
     Response(&'a str),
     Error(&'a str),
     InitError,
+    /// Whether the Runtime API is there.
     Ping,
     /// Part of AWS's interface, and not of this one.
     Unsupported(&'static str),
@@ -109,24 +120,42 @@ fn route<'a>(method: &Method, path: &'a str) -> Operation<'a> {
     }
 }
 
-async fn handle(environment: &Arc<Environment>, request: Request<Incoming>) -> Answer {
+async fn handle(environment: &Arc<Environment>, connection: &Connection, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let limit_bytes = environment.payload_bytes();
-    match route(&head.method, head.uri.path()) {
-        Operation::Next => match environment.next().await {
-            Ok(delivery) => event(&delivery),
-            Err(NoEvent::Refused(refused, state)) => forbidden(refused, state, "Ready"),
-            Err(NoEvent::Ended) => error(StatusCode::GONE, "EnvironmentEnded", "The execution environment is ending."),
-        },
+    let operation = route(&head.method, head.uri.path());
+    match operation {
         Operation::Response(id) => {
-            let Some(id) = serving(environment, id) else { return refusal(environment, id, "InvocationResponse") };
-            response(environment, id, &head.headers, read(body, limit_bytes).await).await
+            if let Some(id) = serving(environment, id) {
+                return response(environment, id, &head.headers, read(body, limit_bytes).await).await;
+            }
         }
         Operation::Error(id) => {
-            let Some(id) = serving(environment, id) else { return refusal(environment, id, "InvocationErrorResponse") };
-            invocation_error(environment, id, &head.headers, read(body, limit_bytes).await).await
+            if let Some(id) = serving(environment, id) {
+                return invocation_error(environment, id, &head.headers, read(body, limit_bytes).await).await;
+            }
         }
-        Operation::InitError => init_error(environment, &head.headers, read(body, limit_bytes).await),
+        Operation::InitError => return init_error(environment, &head.headers, read(body, limit_bytes).await),
+        Operation::Next => {
+            return match environment.next(connection).await {
+                Ok(delivery) => event(&delivery),
+                Err(NoEvent::Refused(refused, state)) => forbidden(refused, state, "Ready"),
+                Err(NoEvent::Ended) => {
+                    error(StatusCode::GONE, "EnvironmentEnded", "The execution environment is ending.")
+                }
+            };
+        }
+        _ => {}
+    }
+    // A body that is not read would cost its sender the connection, and the answer with it.
+    discard(body).await;
+    refuse(environment, &operation)
+}
+
+fn refuse(environment: &Environment, operation: &Operation<'_>) -> Answer {
+    match operation {
+        Operation::Response(id) => refusal(environment, id, "InvocationResponse"),
+        Operation::Error(id) => refusal(environment, id, "InvocationErrorResponse"),
         Operation::Ping => answer::plain(StatusCode::OK, "pong"),
         Operation::Unsupported(what) => error(
             StatusCode::NOT_IMPLEMENTED,
@@ -134,7 +163,9 @@ async fn handle(environment: &Arc<Environment>, request: Request<Incoming>) -> A
             &format!("Bojagi does not support {what} in execution environments."),
         ),
         Operation::WrongMethod => answer::plain(StatusCode::METHOD_NOT_ALLOWED, ""),
-        Operation::Unknown => answer::plain(StatusCode::NOT_FOUND, "404 page not found"),
+        Operation::Unknown | Operation::Next | Operation::InitError => {
+            answer::plain(StatusCode::NOT_FOUND, "404 page not found")
+        }
     }
 }
 

@@ -200,12 +200,12 @@ async fn a_flood_of_output_stalls_nobody() {
     let (process, mut runtime) = start(&mut processes).await;
     let (id, _) = runtime.event().await;
     let mut output = process.output.try_clone().unwrap();
-    let flood = std::thread::spawn(move || {
+    let flood = tokio::task::spawn_blocking(move || {
         let begun = std::time::Instant::now();
         while begun.elapsed() < Duration::from_millis(300) && output.write_all(&[b'x'; 65536]).is_ok() {}
     });
     assert_eq!(runtime.respond(&id, b"1").await.status, 202);
     let outcome = within(call).await.unwrap().unwrap();
     assert!(outcome.log_tail.unwrap().len() <= 4096);
-    flood.join().unwrap();
+    within(flood).await.unwrap();
 }

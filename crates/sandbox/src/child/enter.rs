@@ -12,8 +12,9 @@ use rustix::thread::{
 };
 use seccompiler::BpfProgram;
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, UPLINK};
 use crate::config::{SANDBOX_GROUP, SANDBOX_USER};
+use crate::netlink::Netlink;
 use crate::sys;
 use crate::wire::{Failure, Start, Step};
 
@@ -36,6 +37,9 @@ fn try_enter(
     let (Some(output), Some(root), Some(tmp)) = (fds.next(), fds.next(), fds.next()) else {
         return Err(Failure { step: "receive the descriptors".into(), errno: libc::EBADMSG, exec: false });
     };
+    if start.disconnect {
+        Netlink::open().and_then(|network| network.delete(UPLINK)).step("disconnect from the outside")?;
+    }
     // The host's side has these now; the listeners must not survive into the function.
     drop(prepared.sockets);
 

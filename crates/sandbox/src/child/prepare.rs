@@ -21,6 +21,8 @@ use crate::wire::{Failure, Step};
 
 /// The host name inside; `/etc/hosts` has it too, because Java looks it up.
 pub(crate) const HOST_NAME: &str = "sandbox";
+/// The interface inside that leads out.
+pub(super) const UPLINK: &str = "eth0";
 /// Where the host's killer of last resort looks first: a sandbox goes before the server.
 const OUT_OF_MEMORY_SCORE: &str = "500";
 
@@ -112,8 +114,8 @@ pub(super) fn prepare(
 /// Connects the network namespace to the gateway's by a pair of interfaces.
 fn connect(network: &Netlink, gateway: &Netlink, namespace: &OwnedFd, uplink: &Uplink) -> Result<(), Failure> {
     let step = "connect to the gateway";
-    network.add_veth("eth0", &uplink.peer, namespace.as_fd()).step(step)?;
-    let (inside, outside) = (network.index("eth0").step(step)?, gateway.index(&uplink.peer).step(step)?);
+    network.add_veth(UPLINK, &uplink.peer, namespace.as_fd()).step(step)?;
+    let (inside, outside) = (network.index(UPLINK).step(step)?, gateway.index(&uplink.peer).step(step)?);
     network.up(inside).step(step)?;
     gateway.up(outside).step(step)?;
     network.add_address(inside, uplink.ipv4.into(), 32).step(step)?;

@@ -18,7 +18,7 @@ use crate::host::images::Images;
 use crate::host::network::Gateway;
 use crate::host::scratch::{self, Made, Scratch, Task};
 use crate::host::slot::{Indexes, Slot, Stage};
-use crate::spec::SandboxSpec;
+use crate::spec::{Network, SandboxSpec};
 use crate::sys;
 use crate::wire::{self, Event, Failure, FromChild, Request, Start, Step};
 
@@ -252,6 +252,7 @@ impl Launcher {
             process: spec.process.clone(),
             mounts: spec.mounts.iter().map(|mount| mount.at.clone()).collect(),
             file_descriptors: spec.limits.file_descriptors,
+            disconnect: self.gateway.is_some() && spec.network == Network::None,
         };
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(writer.as_fd()).chain(mounts.iter().map(AsFd::as_fd)).collect();
         let Some(control) = &slot.control else {
@@ -476,7 +477,7 @@ impl Launcher {
         let slot_id = self.next_slot;
         self.next_slot += 1;
         let result = self.cgroups.create(&format!("{:x}-{slot_id}", self.birth)).and_then(|cgroup| {
-            let slot = self.fork_into(index, &cgroup)?;
+            let slot = self.fork_into(index, slot_id, &cgroup)?;
             Ok((cgroup, slot))
         });
         let (cgroup, (control, pidfd)) = result.inspect_err(|_| self.indexes.give_back(index))?;
@@ -506,14 +507,14 @@ impl Launcher {
         epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
     }
 
-    fn fork_into(&self, index: u32, cgroup: &Cgroup) -> Result<(OwnedFd, OwnedFd), Failure> {
+    fn fork_into(&self, index: u32, slot_id: u64, cgroup: &Cgroup) -> Result<(OwnedFd, OwnedFd), Failure> {
         let (control, theirs) = wire::socket_pair().step("make a socket")?;
         let birthplace = cgroup.open_for_birth().step("open the control group")?;
         let cloned = sys::clone_process(libc::CLONE_NEWPID, birthplace.as_ref().map(AsFd::as_fd)).step("fork")?;
         match cloned {
             sys::Cloned::Parent { pidfd, .. } => Ok((control, pidfd)),
             sys::Cloned::Child => {
-                let uplink = self.gateway.as_ref().map(|gateway| gateway.uplink(index));
+                let uplink = self.gateway.as_ref().map(|gateway| gateway.uplink(index, slot_id));
                 child::run(child::Plan {
                     control: theirs,
                     stage: Path::new(&self.stage).to_path_buf(),

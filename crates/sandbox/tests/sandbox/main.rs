@@ -2,5 +2,6 @@
 
 mod contained;
 mod limits;
+mod network;
 mod support;
 mod teardown;
