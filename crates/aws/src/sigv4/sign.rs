@@ -9,8 +9,8 @@ use ring::digest::{SHA256, digest};
 use ring::hmac;
 use time::{Duration, OffsetDateTime};
 
-use super::authorization::RequestHead;
 use super::canonical::{Canonical, encode, string_to_sign};
+use super::head::RequestHead;
 use super::key::derive;
 use super::{ALGORITHM, MAX_EXPIRES_SECONDS, timestamp};
 

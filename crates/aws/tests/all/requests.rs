@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bojagi_aws::{Form, WireError, iam, lambda, sts};
 use http::HeaderMap;
+use proptest::prelude::*;
 
 use super::{Request, requests};
 
@@ -133,4 +134,27 @@ fn an_index_costs_no_memory() {
         panic!("it is valid")
     };
     assert_eq!(request.tag_keys, Some(vec!["a".to_owned(), "b".to_owned()]));
+}
+
+proptest! {
+    #[test]
+    fn no_form_and_no_path_panics(
+        body in "([A-Za-z]{1,9}(\\.member|\\.entry|\\.[0-9]{1,11}|\\.Key|\\.|%[0-9a-fA-F]{2}|\\+)*=[ -~]{0,5}&){0,6}",
+        tags in "((Tags|RoleName)(\\.member)?(\\.[0-9]{0,3})?(\\.Key|\\.Value)?=[ -~]{0,5}&){0,6}",
+        path in "/[ -~]{0,40}|/2015-03-31/functions/[ -~]{0,20}",
+    ) {
+        for body in [body, tags] {
+            let form = Form::parse(&body, body.as_bytes());
+            for operation in iam::Operation::ALL.into_iter().filter(|operation| operation.is_supported()) {
+                if let Err(error) = iam::parse(operation, &form) {
+                    prop_assert_eq!(error.status(), 400, "{}", error);
+                }
+            }
+        }
+        for method in ["GET", "POST", "PUT", "DELETE"] {
+            if let Some(route) = lambda::route(method, &path, &path) {
+                prop_assert_eq!(route.operation.method(), method);
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use bojagi_aws::sigv4::{self, Dialect, Payload, RequestHead, Scope, SignatureErr
 use bojagi_model::identity::Credentials;
 use bytes::Bytes;
 use http::HeaderMap;
+use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 
 use super::{ACCESS_KEY_ID, Request, SECRET, requests, signed_at};
@@ -198,5 +199,32 @@ fn what_cannot_be_read_is_refused_in_awss_words() {
     assert_eq!(refuse(&query("604800"), None), None);
     for expires in ["0", "-1", "604801", "x", "", "99999999999999999999"] {
         assert!(refuse(&query(expires), None).is_some(), "{expires}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_header_panics(
+        access_key in "[A-Za-z/]{0,4}", date in "[0-9]{0,9}|20260131", tail in "[a-z/]{0,20}|/r/s/aws4_request",
+        signed in "[a-z;-]{0,20}|host|Host;host", signature in "[0-9a-f]{0,66}",
+        time in "[0-9TZ]{0,18}|99991231T235959Z|00000101T000000Z|20260131T120000Z", anything in "[ -~]{0,60}",
+    ) {
+        let now = signed_at();
+        let text = format!("AWS4-HMAC-SHA256 Credential={access_key}/{date}{tail}, SignedHeaders={signed}, Signature={signature}");
+        for text in [text.as_str(), anything.as_str()] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", "h".parse().expect("a header value"));
+            headers.insert("authorization", text.parse().expect("a header value"));
+            headers.insert("x-amz-date", time.parse().expect("a header value"));
+            let head = RequestHead { method: "GET", path: &anything, query: &anything, headers: &headers, authority: None };
+            prop_assert!(verify(&head, b"", SECRET, now).is_err());
+        }
+        let query = format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={access_key}/{date}{tail}&X-Amz-Date={time}\
+             &X-Amz-Expires=604800&X-Amz-SignedHeaders={signed}&X-Amz-Signature={signature}&{anything}"
+        );
+        let headers = HeaderMap::new();
+        let head = RequestHead { method: "GET", path: &anything, query: &query, headers: &headers, authority: Some("h") };
+        prop_assert!(verify(&head, b"", SECRET, now).is_err());
     }
 }
