@@ -37,6 +37,8 @@ pub struct Authorization<'a> {
     pub(super) signed_headers: Vec<Cow<'a, str>>,
     pub(super) signature: Cow<'a, str>,
     pub(super) time: OffsetDateTime,
+    /// The same as the string to sign spells it.
+    pub(super) timestamp: Cow<'a, str>,
     pub(super) expires: Option<Duration>,
     pub(super) session_token: Option<Cow<'a, str>>,
     pub(super) payload: PayloadKind,
@@ -97,7 +99,7 @@ impl<'a> Authorization<'a> {
                 "Credential should be scoped with a valid terminator: 'aws4_request', not '{terminator}'."
             ));
         }
-        let signed_at = timestamp::format(self.time);
+        let signed_at = &self.timestamp;
         let (day, _) = signed_at.split_at(8.min(signed_at.len()));
         if date != day {
             return invalid(format!(
@@ -152,10 +154,14 @@ impl<'a> Authorization<'a> {
         let [date, region, service, _] = self.scope_parts();
         let key = keys.get(&self.credential, secret, [date, region, service]);
         let canonical = Canonical { head: &self.head, service, signed_headers: &self.signed_headers };
-        let timestamp = timestamp::format(self.time);
         let mut given = [0; 32];
         hex::decode_to_slice(self.signature.as_bytes(), &mut given).map_err(|_| SignatureError::DoesNotMatch)?;
-        let seed = Seed { key, timestamp, scope: self.scope().to_owned(), signature: given };
+        let seed = Seed {
+            key,
+            timestamp: self.timestamp.clone().into_owned(),
+            scope: self.scope().to_owned(),
+            signature: given,
+        };
         let Some(payload_text) = self.payload_text else {
             return Ok(PayloadVerifier::implicit(seed, canonical.begin()));
         };
@@ -182,10 +188,9 @@ impl<'a> Authorization<'a> {
     }
 
     fn check_time(&self, now: OffsetDateTime) -> Result<(), SignatureError> {
-        let (signed, present) = (timestamp::format(self.time), timestamp::format(now));
         let latest = now + CLOCK_SKEW;
         if self.time > latest {
-            let latest = timestamp::format(latest);
+            let (signed, latest, present) = (&self.timestamp, timestamp::format(latest), timestamp::format(now));
             return Err(SignatureError::OutOfTime(format!(
                 "Signature not yet current: {signed} is still later than {latest} ({present} + 5 min.)"
             )));
@@ -194,14 +199,14 @@ impl<'a> Authorization<'a> {
             if now <= self.time + expires {
                 return Ok(());
             }
-            let end = timestamp::format(self.time + expires);
+            let (end, present) = (timestamp::format(self.time + expires), timestamp::format(now));
             return Err(SignatureError::PresignedExpired(format!("{end} is now earlier than {present}")));
         }
         let earliest = now - CLOCK_SKEW;
         if self.time >= earliest {
             return Ok(());
         }
-        let earliest = timestamp::format(earliest);
+        let (signed, earliest, present) = (&self.timestamp, timestamp::format(earliest), timestamp::format(now));
         Err(SignatureError::OutOfTime(format!(
             "Signature expired: {signed} is now earlier than {earliest} ({present} - 5 min.)"
         )))

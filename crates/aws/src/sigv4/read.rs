@@ -48,7 +48,7 @@ fn from_header<'a>(head: &RequestHead<'a>, text: &'a str) -> Result<Authorizatio
         message.push_str(&format!("(Hashed with SHA-256 and encoded with Base64) Authorization={hash}"));
         return Err(SignatureError::Incomplete(message));
     };
-    let time = timestamp::parse_date_header(date).ok_or_else(|| invalid_date(date))?;
+    let (time, timestamp) = timestamp::parse_date_header(date).ok_or_else(|| invalid_date(date))?;
     let payload_text = head.header("x-amz-content-sha256");
     Ok(Authorization {
         head: *head,
@@ -57,6 +57,7 @@ fn from_header<'a>(head: &RequestHead<'a>, text: &'a str) -> Result<Authorizatio
         signed_headers: split_headers(Cow::Borrowed(signed)),
         signature: Cow::Borrowed(signature),
         time,
+        timestamp,
         expires: None,
         session_token: head.header("x-amz-security-token").map(Cow::Borrowed),
         payload: payload_text.map_or(Ok(PayloadKind::Implicit), payload_kind)?,
@@ -90,6 +91,7 @@ fn from_query<'a>(head: &RequestHead<'a>) -> Result<Authorization<'a>, Signature
         signed_headers: split_headers(parameter("X-Amz-SignedHeaders")?),
         signature: parameter("X-Amz-Signature")?,
         time: timestamp::parse(&date).ok_or_else(|| invalid_date(&date))?,
+        timestamp: date,
         expires: Some(expires),
         session_token: head.parameter("X-Amz-Security-Token"),
         payload: payload_text.map_or(Ok(default), payload_kind)?,
