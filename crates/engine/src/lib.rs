@@ -17,3 +17,5 @@ pub use deployable::{CredentialSource, Deployable};
 pub use engine::Engine;
 pub use environment::variables::RESERVED as RESERVED_VARIABLES;
 pub use invocation::{FunctionError, Invocation, Outcome};
+// What a deployable is made of, for who makes one without knowing sandboxes.
+pub use bojagi_sandbox::spec::{CodeImage, CodeImageForm, Mount};
