@@ -2,7 +2,8 @@
 //! engine's own share of a warm invocation.
 //!
 //! `cargo run --release -p bojagi-engine --example warm_invoke [COMMAND ARGUMENT…]`; without a command a minimal runtime inside this
-//! process serves. A command is started as a custom runtime.
+//! process serves. A command is started as a custom runtime, with the
+//! current directory as `/var/task`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +17,7 @@ use bojagi_model::Function;
 use bojagi_model::identity::Credentials;
 use bojagi_model::limits::Limits;
 use bojagi_sandbox::simulated::{SimulatedLauncher, SimulatedProcess};
-use bojagi_sandbox::{Launcher, Network};
+use bojagi_sandbox::{CodeImage, CodeImageForm, Launcher, Mount, Network};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -71,7 +72,8 @@ fn function() -> Result<Function, serde_json::Error> {
             "dead_letter_target": null, "kms_key_arn": null, "snap_start_apply_on": "None", "vpc": null
         },
         "package": {
-            "code_sha256": "00".repeat(32), "code_size": 0, "image": "00".repeat(32), "unzipped_bytes": 0
+            "code_sha256": format!("sha256:{}", "00".repeat(32)), "code_size": 0,
+            "image": format!("sha256:{}", "00".repeat(32)), "unzipped_bytes": 0
         },
         "architecture": std::env::consts::ARCH,
         "state": "Active", "state_reason": null, "last_update_status": "Successful", "last_update_status_reason": null
@@ -118,10 +120,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         resolvers: Vec::new(),
     });
     let command = if command.is_empty() { vec!["/bootstrap".to_owned()] } else { command };
+    let here =
+        CodeImage { digest: "sha256:00".to_owned(), path: std::env::current_dir()?, form: CodeImageForm::Directory };
     let deployable = Arc::new(Deployable {
         function: function()?,
         root: Vec::new(),
-        mounts: Vec::new(),
+        mounts: vec![Mount { at: "/var/task".into(), images: vec![here] }],
         command,
         runtime_environment: vec![("LD_LIBRARY_PATH".to_owned(), String::new())],
     });

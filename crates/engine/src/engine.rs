@@ -29,7 +29,7 @@ use crate::invocation::{FunctionError, Invocation, Outcome};
 use crate::pools::{Checkout, Parked, Pools};
 
 /// How long an environment that has answered is waited for before another is started: a runtime asks for the next event in microseconds.
-const RETURN_GRACE: Duration = Duration::from_millis(50);
+const RETURN_GRACE: Duration = Duration::from_millis(100);
 /// How many environments may turn out to be gone under one invocation before the caller hears of it.
 const ATTEMPTS: usize = 8;
 

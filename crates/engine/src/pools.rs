@@ -69,8 +69,11 @@ impl Pool {
         self.live.is_empty() && self.waiting.iter().all(oneshot::Sender::is_closed)
     }
 
+    /// Those that have answered and will be idle in a moment, when none is idle. One that waits for an event and is not known to be idle
+    /// has just asked for it.
     fn returning(&self) -> usize {
-        self.live.values().filter(|environment| environment.state() == State::Answered).count()
+        let soon = |environment: &&Arc<Environment>| matches!(environment.state(), State::Answered | State::Idle);
+        self.live.values().filter(soon).count()
     }
 
     fn wait(&mut self) -> oneshot::Receiver<Arc<Environment>> {

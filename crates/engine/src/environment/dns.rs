@@ -31,12 +31,12 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Serves both sockets; ends only by being dropped, or when a socket fails.
+    /// Serves both sockets; ends only by being dropped.
     pub async fn serve(&self, udp: UdpSocket, tcp: TcpListener) {
         let places = Arc::new(Semaphore::new(QUERIES));
-        let (udp, tcp) = tokio::join!(self.serve_udp(udp, &places), self.serve_tcp(tcp, &places));
-        for error in [udp, tcp].into_iter().filter_map(Result::err) {
-            tracing::debug!(%error, "a DNS socket of an environment ended");
+        let (udp, ()) = tokio::join!(self.serve_udp(udp, &places), self.serve_tcp(tcp, &places));
+        if let Err(error) = udp {
+            tracing::warn!(%error, "an environment resolves no names over UDP any more");
         }
     }
 
@@ -61,9 +61,9 @@ impl Forwarder {
         }
     }
 
-    async fn serve_tcp(&self, listener: TcpListener, places: &Arc<Semaphore>) -> io::Result<()> {
+    async fn serve_tcp(&self, listener: TcpListener, places: &Arc<Semaphore>) {
         loop {
-            let (client, _) = listener.accept().await?;
+            let client = super::accept(&listener).await;
             let Ok(place) = Arc::clone(places).try_acquire_owned() else { continue };
             let resolvers = Arc::clone(&self.resolvers);
             self.tasks.spawn(async move {

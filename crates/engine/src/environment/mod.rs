@@ -21,6 +21,7 @@ use std::time::Duration;
 use bojagi_sandbox::{Exit, SandboxControl};
 use bytes::Bytes;
 use time::OffsetDateTime;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,22 @@ use crate::runtime_api::connection::Connection;
 
 /// How long requests that a runtime made before its process ended are still read.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long a listener that cannot accept is left alone: the host is short of descriptors, or the connection was gone at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The next connection, however long the host has no room for one.
+pub async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection inside an environment could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
 
 /// Where environments live: told when they can serve and when no longer.
 pub trait Home: Send + Sync {

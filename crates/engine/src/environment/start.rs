@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::log::{EnvironmentLog, Output};
 use super::state::{Event, State};
 use super::variables::{Sources, variables};
-use super::{Environment, Home, Shared};
+use super::{Environment, Home, Shared, accept};
 use crate::config::EndpointServer;
 use crate::deployable::Deployable;
 use crate::runtime_api;
@@ -252,21 +252,14 @@ async fn serve_endpoint(
 ) {
     let places = Arc::new(Semaphore::new(ENDPOINT_CONNECTIONS));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let (connection, ended) = (endpoint.serve(stream), environment.ended.clone());
-                tasks.spawn(async move {
-                    tokio::select! {
-                        () = connection => {}
-                        () = ended.cancelled() => {}
-                    }
-                    drop(place);
-                });
+        let connection = endpoint.serve(accept(&listener).await);
+        let ended = environment.ended.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = connection => {}
+                () = ended.cancelled() => {}
             }
-            Err(error) => {
-                tracing::warn!(%error, "the endpoint inside an environment accepts no connections any more");
-                return;
-            }
-        }
+            drop(place);
+        });
     }
 }

@@ -25,7 +25,7 @@ use self::answer::{accepted, error, event, forbidden, invalid_request_id};
 use self::body::{Body, Unread, discard, read};
 use self::connection::Connection;
 use crate::environment::failure::Failure;
-use crate::environment::{Environment, NoEvent};
+use crate::environment::{Environment, NoEvent, accept};
 
 /// The runtime's connections at once. A runtime needs one or two.
 const CONNECTIONS: usize = 64;
@@ -34,24 +34,17 @@ const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
 
 type Answer = Response<Full<Bytes>>;
 
-/// Serves the Runtime API of an environment; ends only by being dropped, or when the listener fails.
+/// Serves the Runtime API of an environment; ends only by being dropped.
 pub async fn serve(environment: &Arc<Environment>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let environment = Arc::clone(environment);
-                let tasks = environment.connections().clone();
-                tasks.spawn(async move {
-                    serve_connection(environment, stream).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the Runtime API of an environment accepts no connections any more");
-                return;
-            }
-        }
+        let stream = accept(&listener).await;
+        let environment = Arc::clone(environment);
+        let tasks = environment.connections().clone();
+        tasks.spawn(async move {
+            serve_connection(environment, stream).await;
+            drop(place);
+        });
     }
 }
 

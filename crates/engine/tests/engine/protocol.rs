@@ -196,3 +196,26 @@ async fn the_endpoint_and_the_environment_are_given_to_the_process() {
     within(call).await.unwrap().unwrap();
     assert_eq!((spec.limits.cpu_millis, process.cpu_millis()), (2000, 72), "more CPU while it initialises");
 }
+
+#[tokio::test]
+async fn the_json_log_format_is_lambdas() {
+    let (bench, mut processes) = Bench::played(|_| {});
+    let function = adjusted("f", |deployable| {
+        deployable.function.configuration.logging.format = "JSON".to_owned();
+    });
+    let call = bench.invoke(&function, "1");
+    let (mut process, mut runtime) = start(&mut processes).await;
+    let environment = &process.spec.process.environment;
+    assert!(environment.contains(&("AWS_LAMBDA_LOG_FORMAT".to_owned(), "JSON".to_owned())));
+    process.output.write_all(b"as it is\n").unwrap();
+    runtime.serve_one(b"1").await;
+    let outcome = within(call).await.unwrap().unwrap();
+    let tail = String::from_utf8(outcome.log_tail.unwrap()).unwrap();
+    let (own, platform): (Vec<&str>, Vec<&str>) = tail.lines().partition(|line| *line == "as it is");
+    assert_eq!(own.len(), 1);
+    let kinds: Vec<String> = platform
+        .iter()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["platform.initStart", "platform.start", "platform.report"]);
+}
