@@ -65,9 +65,10 @@ impl Authenticator {
             let message = format!("Credential should be scoped to correct service: '{}'.", service.as_str());
             return Err(SignatureError::InvalidScope(message).into());
         }
-        let region: Region = authorization.region().parse().map_err(|_| {
-            SignatureError::InvalidScope("Credential should be scoped to a valid region.".to_owned())
-        })?;
+        let region: Region = authorization
+            .region()
+            .parse()
+            .map_err(|_| SignatureError::InvalidScope("Credential should be scoped to a valid region.".to_owned()))?;
         let Identity { principal, secret_access_key } = self.identify(&authorization).await?;
         if principal.development {
             self.hosts.check(&parts.headers, connection)?;
@@ -100,7 +101,9 @@ impl Authenticator {
             other => other,
         };
         identified.map_err(|error| match error {
-            Unidentified::UnknownAccessKey | Unidentified::InvalidSessionToken => SignatureError::UnrecognizedClient.into(),
+            Unidentified::UnknownAccessKey | Unidentified::InvalidSessionToken => {
+                SignatureError::UnrecognizedClient.into()
+            }
             Unidentified::ExpiredSessionToken => SignatureError::ExpiredToken.into(),
             Unidentified::Store(error) => Failure::Identity(error),
         })

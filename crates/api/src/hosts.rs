@@ -110,15 +110,33 @@ mod tests {
     #[test]
     fn own_names_are_recognised_and_no_others() {
         let own = [
-            "localhost", "localhost:4566", "LOCALHOST.", "s3.localhost:4566", "127.0.0.1", "127.9.8.7:1", "[::1]:4566",
-            "[::ffff:127.0.0.1]:4566", "169.254.100.1:4566", "192.0.2.7:4566", "bojagi.example:4566",
+            "localhost",
+            "localhost:4566",
+            "LOCALHOST.",
+            "s3.localhost:4566",
+            "127.0.0.1",
+            "127.9.8.7:1",
+            "[::1]:4566",
+            "[::ffff:127.0.0.1]:4566",
+            "169.254.100.1:4566",
+            "192.0.2.7:4566",
+            "bojagi.example:4566",
         ];
         for host in own {
             assert_eq!(check(host, &[]), Ok(()), "{host}");
         }
         let foreign = [
-            "", "evil.example", "evil.example:4566", "localhost.evil.example", "notlocalhost", "127.0.0.1.evil.example",
-            "192.0.2.8", "169.254.169.254", "[::2]", "bojagi.example.evil.example", ":4566",
+            "",
+            "evil.example",
+            "evil.example:4566",
+            "localhost.evil.example",
+            "notlocalhost",
+            "127.0.0.1.evil.example",
+            "192.0.2.8",
+            "169.254.169.254",
+            "[::2]",
+            "bojagi.example.evil.example",
+            ":4566",
         ];
         for host in foreign {
             assert_eq!(check(host, &[]), Err(Foreign::Host(host.to_owned())), "{host}");
@@ -131,7 +149,9 @@ mod tests {
         assert_eq!(check(host, &[("origin", "http://localhost:4566")]), Ok(()));
         assert_eq!(check(host, &[("sec-fetch-site", "same-origin")]), Ok(()));
         assert_eq!(check(host, &[("sec-fetch-site", "none")]), Ok(()));
-        for origin in ["null", "http://localhost:3000", "https://localhost:4566", "http://evil.example", "http://localhost", ""] {
+        for origin in
+            ["null", "http://localhost:3000", "https://localhost:4566", "http://evil.example", "http://localhost", ""]
+        {
             assert_eq!(check(host, &[("origin", origin)]), Err(Foreign::Origin(origin.to_owned())), "{origin}");
         }
         for site in ["cross-site", "same-site", "anything"] {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bojagi_aws::lambda::types;
 use bojagi_control::functions::{
-    CodeSource, ConfigurationRequest, CreateFunction, LoggingRequest, PackageType, S3Location, Target, UpdateFunctionCode,
-    UpdateFunctionConfiguration,
+    CodeSource, ConfigurationRequest, CreateFunction, LoggingRequest, PackageType, S3Location, Target,
+    UpdateFunctionCode, UpdateFunctionConfiguration,
 };
 use bojagi_model::function::{LastUpdateStatus, State, TracingMode, VpcConfig};
 use bojagi_model::{Architecture, Error, ErrorKind, Function, FunctionReference, Result};

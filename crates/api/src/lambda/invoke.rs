@@ -14,7 +14,10 @@ use crate::context::Context;
 use crate::errors::Failure;
 
 /// `Invoke`, `RequestResponse` or `DryRun`.
-pub async fn invoke(context: &Context, request: types::InvocationRequest) -> Result<types::InvocationResponse, Failure> {
+pub async fn invoke(
+    context: &Context,
+    request: types::InvocationRequest,
+) -> Result<types::InvocationResponse, Failure> {
     let target = target(request.function_name, request.qualifier)?;
     if request.tenant_id.is_some() {
         let message = "The invoked function is not enabled with tenancy configuration.";

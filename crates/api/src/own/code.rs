@@ -41,7 +41,9 @@ pub struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadLink {
     /// It is not one of ours, or was altered.
-    #[error("The request signature we calculated does not match the signature you provided. Check your key and signing method.")]
+    #[error(
+        "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+    )]
     Signature,
     /// Its time is over.
     #[error("Request has expired")]
@@ -75,7 +77,8 @@ impl CodeLinks {
         let signature = bytes_of(signature).ok_or(BadLink::Signature)?;
         hmac::verify(&self.key, format!("{path}?{signed}").as_bytes(), &signature).map_err(|_| BadLink::Signature)?;
         // From here on it is what we wrote.
-        let date = signed.strip_prefix("X-Amz-Date=").and_then(|rest| rest.split('&').next()).ok_or(BadLink::Signature)?;
+        let date =
+            signed.strip_prefix("X-Amz-Date=").and_then(|rest| rest.split('&').next()).ok_or(BadLink::Signature)?;
         let format = format_description!("[year][month][day]T[hour][minute][second]Z");
         let made = time::PrimitiveDateTime::parse(date, &format).map_err(|_| BadLink::Signature)?.assume_utc();
         if now > made + LIFETIME {

@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn every_figure_is_there_with_its_type() {
-        let text = render(&Statistics { idle: 3, warm: 1_000, cold: 7, memory_bytes: 402_653_184, ..Statistics::default() });
+        let text =
+            render(&Statistics { idle: 3, warm: 1_000, cold: 7, memory_bytes: 402_653_184, ..Statistics::default() });
         for line in [
             "# TYPE bojagi_environments gauge",
             "bojagi_environments{state=\"idle\"} 3",

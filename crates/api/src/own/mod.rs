@@ -56,7 +56,9 @@ impl Refusal {
         match self {
             Refusal::NotFound => StatusCode::NOT_FOUND,
             Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::NotLocal | Refusal::Foreign(_) | Refusal::NoReset | Refusal::NoResetHeader => StatusCode::FORBIDDEN,
+            Refusal::NotLocal | Refusal::Foreign(_) | Refusal::NoReset | Refusal::NoResetHeader => {
+                StatusCode::FORBIDDEN
+            }
             Refusal::ResetFailed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -12,7 +12,7 @@ const ARCHIVE: &str = "UEsDBBQAAAAAAAAAIVy0CHBpLgAAAC4AAAAGAAAAYXBwLnB5ZGVmIGhhb
 fn create(name: &str) -> String {
     serde_json::json!({
         "FunctionName": name, "Runtime": "python3.13", "Role": ROLE, "Handler": "app.handler",
-        "Code": { "ZipFile": ARCHIVE }, "Environment": { "Variables": { "A": "b" } }, "Tags": { "team": "x" },
+        "Code": { "ZipFile": ARCHIVE }, "Environment": { "Variables": { "MODE": "b" } }, "Tags": { "team": "x" },
     })
     .to_string()
 }
@@ -34,7 +34,7 @@ async fn create_function_answers_every_field_that_aws_does() {
     let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, &archive));
     let expected = serde_json::json!({
         "Architectures": ["x86_64"], "CodeSha256": hash, "CodeSize": archive.len(), "Description": "",
-        "Environment": { "Variables": { "A": "b" } }, "EphemeralStorage": { "Size": 512 },
+        "Environment": { "Variables": { "MODE": "b" } }, "EphemeralStorage": { "Size": 512 },
         "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f", "FunctionName": "f", "Handler": "app.handler",
         "LoggingConfig": { "LogFormat": "Text", "LogGroup": "/aws/lambda/f" }, "MemorySize": 128, "PackageType": "Zip",
         "Role": ROLE, "Runtime": "python3.13", "SnapStart": { "ApplyOn": "None", "OptimizationStatus": "Off" },
@@ -86,7 +86,11 @@ async fn a_function_lives() {
     assert_eq!(harness.lambda("PUT", &format!("{path}/code"), &dry).await.status, 200);
     let wrong = serde_json::json!({ "ZipFile": ARCHIVE, "RevisionId": "x" }).to_string();
     let wrong = harness.lambda("PUT", &format!("{path}/code"), &wrong).await;
-    wrong.refused(412, "PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id.");
+    wrong.refused(
+        412,
+        "PreconditionFailedException",
+        "The Revision Id provided does not match the latest Revision Id.",
+    );
 
     let listed = harness.lambda("GET", &format!("{FUNCTIONS}/"), "").await.json();
     let function = listed["Functions"][0].as_object().unwrap();
@@ -100,13 +104,20 @@ async fn a_function_lives() {
     assert_eq!(harness.lambda("DELETE", &format!("{tags}?tagKeys=team"), "").await.status, 204);
     assert_eq!(harness.lambda("GET", &tags, "").await.text(), r#"{"Tags":{"k":"v"}}"#);
     let settings = harness.lambda("GET", "/2016-08-19/account-settings/", "").await.json();
-    assert_eq!((&settings["AccountUsage"]["FunctionCount"], &settings["AccountLimit"]["ConcurrentExecutions"]), (&1.into(), &1000.into()));
+    assert_eq!(
+        (&settings["AccountUsage"]["FunctionCount"], &settings["AccountLimit"]["ConcurrentExecutions"]),
+        (&1.into(), &1000.into())
+    );
 
     let dry = Request::new("POST", &format!("{path}/invocations")).header("x-amz-invocation-type", "DryRun");
     assert_eq!(harness.call("lambda", dry).await.status, 204);
     assert_eq!(harness.lambda("DELETE", &path, "").await.status, 204);
     let gone = harness.lambda("GET", &path, "").await;
-    gone.refused(404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:000000000000:function:life");
+    gone.refused(
+        404,
+        "ResourceNotFoundException",
+        "Function not found: arn:aws:lambda:us-east-1:000000000000:function:life",
+    );
     assert_eq!(gone.json()["Type"], "User");
     harness.stop().await;
 }
@@ -132,19 +143,37 @@ async fn what_is_wrong_is_said_in_aws_words() {
         body.to_string()
     };
     let table = [
-        (with(|body| body["SnapStart"] = serde_json::json!({ "ApplyOn": "x" })), 400, "ValidationException",
-            "1 validation error detected: Value 'x' at 'snapStart.applyOn' failed to satisfy constraint"),
-        (with(|body| body["Code"]["ZipFile"] = "bm8gemlw".into()), 400, "InvalidParameterValueException", "Could not unzip uploaded file."),
-        (with(|body| body["DurableConfig"] = serde_json::json!({ "ExecutionTimeout": 3 })), 501, "NotImplementedException",
-            "The parameter DurableConfig is not supported by Bojagi."),
+        (
+            with(|body| body["SnapStart"] = serde_json::json!({ "ApplyOn": "x" })),
+            400,
+            "ValidationException",
+            "1 validation error detected: Value 'x' at 'snapStart.applyOn' failed to satisfy constraint",
+        ),
+        (
+            with(|body| body["Code"]["ZipFile"] = "bm8gemlw".into()),
+            400,
+            "InvalidParameterValueException",
+            "Could not unzip uploaded file.",
+        ),
+        (
+            with(|body| body["DurableConfig"] = serde_json::json!({ "ExecutionTimeout": 3 })),
+            501,
+            "NotImplementedException",
+            "The parameter DurableConfig is not supported by Bojagi.",
+        ),
         ("{".to_owned(), 400, "InvalidRequestContentException", "Could not parse request body into json"),
     ];
     for (body, status, code, message) in table {
         harness.lambda("POST", FUNCTIONS, &body).await.refused(status, code, message);
     }
     let event = Request::new("POST", &format!("{FUNCTIONS}/f/invocations")).header("x-amz-invocation-type", "Event");
-    harness.call("lambda", event).await.refused(501, "NotImplementedException", "The InvocationType Event is not supported");
-    let context = Request::new("POST", &format!("{FUNCTIONS}/f/invocations")).header("x-amz-client-context", "nonsense");
+    harness.call("lambda", event).await.refused(
+        501,
+        "NotImplementedException",
+        "The InvocationType Event is not supported",
+    );
+    let context =
+        Request::new("POST", &format!("{FUNCTIONS}/f/invocations")).header("x-amz-client-context", "nonsense");
     let answer = harness.call("lambda", context).await;
     answer.refused(400, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.");
     harness.stop().await;

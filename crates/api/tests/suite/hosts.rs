@@ -23,8 +23,14 @@ async fn development_keys_are_for_programs_and_for_our_own_pages() {
     }
     for (request, message) in [
         (list().header("host", "evil.example"), "The host name 'evil.example' is not known"),
-        (list().header("host", "localhost.evil.example:4566"), "The host name 'localhost.evil.example:4566' is not known"),
-        (list().header("origin", "http://evil.example"), "Requests from the web page at http://evil.example are refused"),
+        (
+            list().header("host", "localhost.evil.example:4566"),
+            "The host name 'localhost.evil.example:4566' is not known",
+        ),
+        (
+            list().header("origin", "http://evil.example"),
+            "Requests from the web page at http://evil.example are refused",
+        ),
         (list().header("origin", "http://localhost:3000"), "Requests from the web page at http://localhost:3000"),
         (list().header("origin", "null"), "Requests from the web page at null"),
         (list().header("sec-fetch-site", "cross-site"), "Requests from the web page at another origin"),

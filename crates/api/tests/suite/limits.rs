@@ -58,7 +58,11 @@ async fn a_client_that_waits_is_told_to_continue_or_is_refused_at_once() {
     stream.read_exact(&mut interim).await.unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(&accepted.body).await.unwrap();
-    Answer::read(&mut stream, false).await.refused(400, "InvalidRequestContentException", "Could not parse request body into json");
+    Answer::read(&mut stream, false).await.refused(
+        400,
+        "InvalidRequestContentException",
+        "Could not parse request body into json",
+    );
 
     let refused = expecting(INVOKE, 6_291_457);
     let mut stream = TcpStream::connect(harness.address).await.unwrap();

@@ -44,7 +44,11 @@ async fn iam_and_sts_refuse_by_name_what_they_do_not_support() {
         let answer = harness.query("sts", &format!("Action={operation}")).await;
         answer.refused_xml(501, "NotImplementedException", &format!("The operation {operation} is not supported"));
     }
-    harness.query("iam", "Action=Nonsense").await.refused_xml(400, "InvalidAction", "Could not find operation Nonsense");
+    harness.query("iam", "Action=Nonsense").await.refused_xml(
+        400,
+        "InvalidAction",
+        "Could not find operation Nonsense",
+    );
     harness.stop().await;
 }
 
@@ -56,6 +60,10 @@ async fn other_services_and_paths_are_named() {
     let form = Request::new("POST", "/").header("content-type", "application/x-www-form-urlencoded");
     harness.call("sns", form).await.refused_xml(501, "NotImplementedException", "The service sns is not served");
     let answer = harness.lambda("PATCH", "/2015-03-31/functions", "").await;
-    answer.refused(404, "UnknownOperationException", "The service lambda has no operation at PATCH /2015-03-31/functions.");
+    answer.refused(
+        404,
+        "UnknownOperationException",
+        "The service lambda has no operation at PATCH /2015-03-31/functions.",
+    );
     harness.stop().await;
 }

@@ -29,7 +29,9 @@ async fn a_role_lives() {
     assert_eq!(attached.element("PolicyName"), "AWSLambdaBasicExecutionRole");
     let inline = harness.query("iam", "Action=GetRolePolicy&RoleName=r&PolicyName=inline").await;
     assert_eq!(inline.element("PolicyDocument"), TRUST);
-    assert!(harness.query("iam", "Action=ListRolePolicies&RoleName=r").await.text().contains("<member>inline</member>"));
+    assert!(
+        harness.query("iam", "Action=ListRolePolicies&RoleName=r").await.text().contains("<member>inline</member>")
+    );
     assert_eq!(harness.query("iam", "Action=ListInstanceProfilesForRole&RoleName=r").await.status, 200);
     assert_eq!(harness.query("iam", "Action=ListRoles").await.element("IsTruncated"), "false");
 

@@ -20,7 +20,9 @@ async fn who_does_not_sign_gets_nothing() {
         .body("Action=GetCallerIdentity&Version=2011-06-15");
     let answer = harness.send(&form).await;
     answer.refused_xml(403, "MissingAuthenticationToken", "Request is missing Authentication Token");
-    for authorization in ["Bearer abc", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=00", "AWS4-HMAC-SHA256"] {
+    for authorization in
+        ["Bearer abc", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=00", "AWS4-HMAC-SHA256"]
+    {
         let answer = harness.send(&Request::new("GET", LIST).header("authorization", authorization)).await;
         answer.refused(403, "IncompleteSignatureException", "");
     }
@@ -71,7 +73,11 @@ async fn what_was_altered_after_signing_is_refused() {
         Request::new("POST", target).body("{\"a\":1}").sign(harness.address, &key("test", "test"), "lambda")
     };
     let intact = harness.send(&signed()).await;
-    intact.refused(404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:000000000000:function:f:1");
+    intact.refused(
+        404,
+        "ResourceNotFoundException",
+        "Function not found: arn:aws:lambda:us-east-1:000000000000:function:f:1",
+    );
     let mut without_hash = signed();
     without_hash.headers.remove("x-amz-content-sha256");
     let altered = [
@@ -84,7 +90,11 @@ async fn what_was_altered_after_signing_is_refused() {
     ];
     for request in altered {
         let answer = harness.send(&request).await;
-        assert_eq!((answer.status, answer.header("x-amzn-errortype")), (403, "InvalidSignatureException"), "{request:?}");
+        assert_eq!(
+            (answer.status, answer.header("x-amzn-errortype")),
+            (403, "InvalidSignatureException"),
+            "{request:?}"
+        );
     }
     harness.stop().await;
 }
@@ -129,11 +139,13 @@ async fn presigned_queries_work_until_they_expire() {
 async fn chunked_bodies_are_decoded() {
     let harness = Harness::start().await;
     // The chunks carry no signatures of their own; the head, which says so, is signed.
-    let mut request = Request::new("POST", "/2015-03-31/functions/f/invocations").header("x-amz-decoded-content-length", "7");
+    let mut request =
+        Request::new("POST", "/2015-03-31/functions/f/invocations").header("x-amz-decoded-content-length", "7");
     request = request.header("x-amz-trailer", "x-amz-checksum-crc32");
     request.headers.insert("host", harness.address.to_string().parse().unwrap());
     let signed = unsigned_trailer(request, &harness);
-    let answer = harness.send(&signed.clone().body("7\r\n{\"a\":1}\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n")).await;
+    let answer =
+        harness.send(&signed.clone().body("7\r\n{\"a\":1}\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n")).await;
     answer.refused(404, "ResourceNotFoundException", "Function not found");
     let answer = harness.send(&signed.clone().body("3\r\n{a}\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n")).await;
     assert_eq!(answer.status, 400, "shorter than announced: {}", answer.text());
@@ -149,7 +161,8 @@ fn unsigned_trailer(mut request: Request, harness: &Harness) -> Request {
     let day = &date[..8];
     request = request.header("x-amz-date", &date).header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
     let names = "host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-trailer";
-    let lines: String = names.split(';').map(|name| format!("{name}:{}\n", request.headers[name].to_str().unwrap())).collect();
+    let lines: String =
+        names.split(';').map(|name| format!("{name}:{}\n", request.headers[name].to_str().unwrap())).collect();
     let canonical = format!("POST\n{}\n\n{lines}\n{names}\nSTREAMING-UNSIGNED-PAYLOAD-TRAILER", request.target);
     let hash = hex::encode(ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes()));
     let scope = format!("{day}/us-east-1/lambda/aws4_request");
@@ -160,7 +173,8 @@ fn unsigned_trailer(mut request: Request, harness: &Harness) -> Request {
         .fold(first, |tag, part| sign(&Key::new(HMAC_SHA256, tag.as_ref()), part.as_bytes()));
     let signature = hex::encode(sign(&Key::new(HMAC_SHA256, last.as_ref()), text.as_bytes()));
     assert!(harness.address.ip().is_loopback());
-    let authorization = format!("AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders={names}, Signature={signature}");
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders={names}, Signature={signature}");
     request.header("authorization", &authorization)
 }
 

@@ -47,6 +47,10 @@ impl Harness {
     }
 
     pub async fn with(development_keys: bool) -> Harness {
+        Harness::configured(development_keys, |_| ()).await
+    }
+
+    pub async fn configured(development_keys: bool, change: impl FnOnce(&mut ServerConfig)) -> Harness {
         let parent = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&parent.path().join("data")).unwrap());
         let keyring = Arc::new(Keyring::open(&parent.path().join("key")).unwrap());
@@ -90,6 +94,7 @@ impl Harness {
         let mut config = ServerConfig::new(Arc::clone(&control));
         config.hosts = HostNames::new(["bojagi.example".to_owned()]);
         config.drain_deadline = Duration::from_secs(5);
+        change(&mut config);
         let server = Server::new(config);
         endpoint.attach(server.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -196,7 +201,8 @@ impl Request {
             head.extend_from_slice(b"\r\n");
         }
         let framed = self.headers.contains_key("content-length") || self.headers.contains_key("transfer-encoding");
-        if !framed && !(self.body.is_empty() && self.method == "GET") {
+        let bodiless = self.body.is_empty() && self.method == "GET";
+        if !framed && !bodiless {
             head.extend_from_slice(format!("content-length: {}\r\n", self.body.len()).as_bytes());
         }
         head.extend_from_slice(b"\r\n");
