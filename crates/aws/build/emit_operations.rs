@@ -156,7 +156,7 @@ fn emit_errors(code: &mut String, model: &Model) {
         let extras =
             shape.members.iter().filter(|(name, _)| !is_message(name) && name != "Type").map(|(name, member)| {
                 let header =
-                    (member.location.as_deref() == Some("header")).then(|| member.location_name.as_ref()).flatten();
+                    (member.location.as_deref() == Some("header")).then_some(member.location_name.as_ref()).flatten();
                 format!("({name:?}, {header:?})")
             });
         let status = shape.error.as_ref().and_then(|error| error.http_status_code);

@@ -20,11 +20,16 @@ use reach::Reach;
 
 const SERVICES: [&str; 3] = ["lambda", "sts", "iam"];
 
+#[expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
+fn rerun_if_changed(path: &Path) {
+    println!("cargo::rerun-if-changed={}", path.display());
+}
+
 fn main() {
     let models = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("models");
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
-    println!("cargo::rerun-if-changed=build");
-    println!("cargo::rerun-if-changed={}", models.display());
+    rerun_if_changed(Path::new("build"));
+    rerun_if_changed(&models);
     let supported: Supported = read(&models.join("supported.json"));
     let corrections: Corrections = read(&models.join("corrections.json"));
     for service in SERVICES {

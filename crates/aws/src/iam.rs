@@ -39,3 +39,13 @@ impl Output {
 pub fn error_response(error: &ErrorReply<'_>, request_id: &str) -> Response<Bytes> {
     xml::error_response(&SERVICE, error, request_id)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_pattern_compiles() {
+        for pattern in super::schemas::PATTERNS {
+            assert!(pattern.compile().is_ok(), "{}", pattern.shown);
+        }
+    }
+}

@@ -235,3 +235,61 @@ pub(crate) fn set_header(headers: &mut HeaderMap, name: &str, value: &str) {
         headers.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Member;
+
+    static TEXT: Shape = Shape {
+        kind: Kind::String,
+        sensitive: false,
+        url_encoded: false,
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[],
+    };
+    static MAP: Shape = Shape { kind: Kind::Map { key: &TEXT, value: &TEXT, not_null: false }, ..TEXT };
+    static INPUT: Structure = Structure {
+        name: "Input",
+        payload: None,
+        members: &[Member { label: "metadata", location: Location::Headers("x-meta-"), required: false, shape: &MAP }],
+    };
+    static OPERATION: Operation = Operation {
+        name: "Put",
+        method: "PUT",
+        uri: "/",
+        segments: &[],
+        query: &[],
+        status: 200,
+        errors: &[],
+        supported: true,
+        input: Some(&INPUT),
+        output: None,
+        result_wrapper: None,
+    };
+    static SERVICE: Service = Service {
+        api_version: "",
+        xml_namespace: "",
+        validation_code: "",
+        hide_values: false,
+        operations: &[],
+        errors: &[],
+    };
+
+    #[test]
+    fn headers_with_a_prefix_are_a_map() {
+        let parse = |headers: &HeaderMap| {
+            parse(&SERVICE, &OPERATION, &Labels::default(), "", headers, BytesMut::new()).expect("it is valid")
+        };
+        assert_eq!(parse(&HeaderMap::new()), Node::Structure(vec![Node::Null]));
+        let mut headers = HeaderMap::new();
+        set_header(&mut headers, "X-Meta-Key", "value\u{e9}");
+        set_header(&mut headers, "other", "x");
+        let expected = Node::Map(vec![("key".to_owned(), Node::String("value\u{e9}".to_owned()))]);
+        assert_eq!(parse(&headers), Node::Structure(vec![expected]));
+        set_header(&mut headers, "other", "line\nbreak");
+        assert_eq!(headers["other"], "line?break");
+    }
+}

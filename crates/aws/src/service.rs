@@ -136,3 +136,44 @@ macro_rules! impl_operation {
 }
 
 pub(crate) use impl_operation;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn operation(segments: &'static [Segment], query: &'static [(&'static str, &'static str)]) -> Operation {
+        let (input, output, result_wrapper) = (None, None, None);
+        let (name, method, uri, errors) = ("", "GET", "", &[]);
+        Operation {
+            name,
+            method,
+            uri,
+            segments,
+            query,
+            status: 200,
+            errors,
+            supported: true,
+            input,
+            output,
+            result_wrapper,
+        }
+    }
+
+    static OPERATIONS: [Operation; 4] = [
+        operation(&[Segment::Label("Bucket")], &[]),
+        operation(&[Segment::Label("Bucket"), Segment::Greedy("Key")], &[]),
+        operation(&[Segment::Label("Bucket"), Segment::Greedy("Key")], &[("acl", "")]),
+        operation(&[Segment::Literal("fixed"), Segment::Literal("key")], &[]),
+    ];
+
+    #[test]
+    fn a_greedy_label_takes_the_rest_and_literals_go_first() {
+        let found = |path, query| route(&OPERATIONS, "GET", path, query);
+        let (index, labels) = found("/b/x/y%20z/w", "").expect("an object");
+        assert_eq!((index, labels.get("Bucket"), labels.get("Key")), (1, Some("b"), Some("x/y z/w")));
+        assert_eq!(found("/b", "").map(|found| found.0), Some(0));
+        assert_eq!(found("/b/x", "acl").map(|found| found.0), Some(2));
+        assert_eq!(found("/fixed/key", "").map(|found| found.0), Some(3));
+        assert_eq!(found("/fixed/other", "").map(|found| found.0), Some(1));
+    }
+}

@@ -72,7 +72,7 @@ impl<'a> Scanner<'a> {
             Some(byte) if byte < 0x80 => {
                 self.problem(format!("Unexpected character ((CTRL-CHAR, code {byte})): {wanted}"))
             }
-            Some(byte) if byte < 0xC2 || byte > 0xF4 => self.problem(format!("Invalid UTF-8 start byte 0x{byte:x}")),
+            Some(byte @ (0x80..0xC2 | 0xF5..)) => self.problem(format!("Invalid UTF-8 start byte 0x{byte:x}")),
             Some(byte) => self.problem(format!("Unexpected character (code {byte}): {wanted}")),
         }
     }

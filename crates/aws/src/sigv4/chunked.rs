@@ -51,6 +51,8 @@ enum State {
     DataEnd,
     /// The trailer's lines come, or the empty line at the end.
     Trailer,
+    /// The trailer is complete and signed: only the empty line at the end may come.
+    End,
     /// All was there.
     Done,
 }
@@ -157,12 +159,12 @@ impl ChunkedDecoder {
 
     fn trailer_line(&mut self, line: &str) -> Result<(), SignatureError> {
         if line.is_empty() {
-            let signed = self.trailers.is_empty() || self.seed.is_none();
-            if !signed {
-                return Err(SignatureError::DoesNotMatch);
-            }
+            self.check_trailer_signed()?;
             self.state = State::Done;
             return Ok(());
+        }
+        if self.state == State::End {
+            return Err(SignatureError::MalformedChunks("There are lines behind the trailer's signature"));
         }
         self.trailer_bytes += line.len();
         if !self.trailer || self.trailer_bytes > MAX_TRAILER_BYTES {
@@ -178,7 +180,7 @@ impl ChunkedDecoder {
         Ok(())
     }
 
-    /// The trailer's signature is its last line: behind it only an empty line comes.
+    /// The trailer's signature is its last line.
     fn check_trailer(&mut self, signature: &str) -> Result<(), SignatureError> {
         let Some(seed) = &mut self.seed else { return Ok(()) };
         let mut given = [0; 32];
@@ -188,18 +190,28 @@ impl ChunkedDecoder {
             context.update(part.as_bytes());
         }
         seed.check_link("AWS4-HMAC-SHA256-TRAILER", b"", &into_array(context), &given)?;
-        self.seed = None;
+        self.state = State::End;
         Ok(())
+    }
+
+    /// A trailer that is announced where chunks are signed has to be signed too, or it could be taken away.
+    fn check_trailer_signed(&self) -> Result<(), SignatureError> {
+        let unsigned = self.trailer && self.seed.is_some() && self.state == State::Trailer;
+        if unsigned { Err(SignatureError::DoesNotMatch) } else { Ok(()) }
     }
 
     pub(super) fn finish(self) -> Result<Vec<(String, String)>, SignatureError> {
         // Some clients leave out the empty line at the very end.
-        let complete = self.state == State::Done || (self.state == State::Trailer && self.line.is_empty());
-        let signed = self.seed.is_none() || self.trailers.is_empty();
+        let complete = match self.state {
+            State::Done => true,
+            State::Trailer | State::End => self.line.is_empty(),
+            _ => false,
+        };
         if !complete || self.announced_bytes.is_some_and(|announced| announced != self.decoded_bytes) {
             return Err(SignatureError::IncompleteBody);
         }
-        if signed { Ok(self.trailers) } else { Err(SignatureError::DoesNotMatch) }
+        self.check_trailer_signed()?;
+        Ok(self.trailers)
     }
 }
 

@@ -37,15 +37,19 @@ mod authorization;
 mod canonical;
 mod chunked;
 mod error;
+mod head;
 mod key;
 mod payload;
+mod read;
 mod sign;
 mod timestamp;
 
-pub use authorization::{Authorization, PayloadKind, RequestHead, parse};
+pub use authorization::{Authorization, PayloadKind};
 pub use error::{Dialect, SignatureError};
+pub use head::RequestHead;
 pub use key::SigningKeys;
 pub use payload::PayloadVerifier;
+pub use read::parse;
 pub use sign::{Payload, Scope, presign, sign};
 
 /// The algorithm's name, which opens the `Authorization` header and the string to sign.

@@ -9,8 +9,8 @@ use ring::digest::{SHA256, digest};
 use ring::hmac;
 use time::{Duration, OffsetDateTime};
 
-use super::authorization::RequestHead;
 use super::canonical::{Canonical, encode, string_to_sign};
+use super::head::RequestHead;
 use super::key::derive;
 use super::{ALGORITHM, MAX_EXPIRES_SECONDS, timestamp};
 
@@ -32,6 +32,8 @@ pub enum Payload<'a> {
     Sha256([u8; 32]),
     /// Whatever comes.
     Unsigned,
+    /// Whatever comes, in chunks without signatures, with trailing headers. The caller makes the chunks.
+    UnsignedChunks,
 }
 
 impl Payload<'_> {
@@ -40,6 +42,7 @@ impl Payload<'_> {
             Self::Bytes(bytes) => Cow::Owned(hex::encode(digest(&SHA256, bytes))),
             Self::Sha256(hash) => Cow::Owned(hex::encode(hash)),
             Self::Unsigned => Cow::Borrowed("UNSIGNED-PAYLOAD"),
+            Self::UnsignedChunks => Cow::Borrowed("STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The two spellings of a date: `20260131T120000Z` and `20260131`.
 
+use std::borrow::Cow;
+
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
@@ -12,9 +14,12 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     PrimitiveDateTime::parse(text, BASIC).ok().map(PrimitiveDateTime::assume_utc)
 }
 
-/// Reads what a `Date` header may hold.
-pub(super) fn parse_date_header(text: &str) -> Option<OffsetDateTime> {
-    parse(text).or_else(|| OffsetDateTime::parse(text, &Rfc2822).ok())
+/// Reads what `x-amz-date` or a `Date` header may hold, and how the string to sign spells it.
+pub(super) fn parse_date_header(text: &str) -> Option<(OffsetDateTime, Cow<'_, str>)> {
+    if let Some(time) = parse(text) {
+        return Some((time, Cow::Borrowed(text)));
+    }
+    OffsetDateTime::parse(text, &Rfc2822).ok().map(|time| (time, Cow::Owned(format(time))))
 }
 
 /// Writes `20260131T120000Z`.
