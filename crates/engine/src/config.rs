@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn resolvers_are_read_as_the_resolver_library_reads_them() {
-        let text = "# a comment\nsearch example.org\nnameserver 192.0.2.1\n  nameserver 2001:db8::1\nnameserver nonsense\n";
+        let text =
+            "# a comment\nsearch example.org\nnameserver 192.0.2.1\n  nameserver 2001:db8::1\nnameserver nonsense\n";
         let found: Vec<String> = parse_resolvers(text).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["192.0.2.1:53", "[2001:db8::1]:53"]);
     }
