@@ -61,6 +61,9 @@ pub enum BuildError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Whoever asked for it asked no longer, or this process stops.
+    #[error("the build was cancelled")]
+    Cancelled,
     /// The directory of base images cannot be used.
     #[error("cannot {doing} {path}")]
     Storage {

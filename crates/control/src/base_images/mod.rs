@@ -8,6 +8,7 @@
 //!     tree-<digest>/           the same as a directory, where the kernel cannot mount images (`Form::Directory`)
 //!   .lock-python3.13-x86_64    held (flock) by the process that builds
 //!   .work-python3.13-x86_64/   the build's scratch; removed at its end, and swept by the next build after a crash
+//!   .cache/                    compiled parts that several images share
 //! ```
 //!
 //! What always holds:
@@ -26,12 +27,14 @@ mod error;
 mod host;
 mod image;
 mod prepare;
+mod recipe;
 mod registry;
 mod step;
+mod store;
 
 pub use error::BuildError;
 pub use host::required_debian_packages;
-pub use image::{BaseImage, Form};
+pub use image::{BaseImage, Form, Metadata};
 pub use prepare::Availability;
 pub use registry::{BaseImages, Mode, Settings};
 pub use step::Progress;
