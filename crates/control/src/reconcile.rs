@@ -84,7 +84,8 @@ impl Control {
         let archives: HashSet<Digest> = blobs.list().await?.into_iter().collect();
         let listed = images.clone();
         let images_there = spawn_blocking(move || listed.list()).await.map_err(Error::service)??;
-        let there: HashSet<Digest> = images_there.into_iter().chain(archives.iter().copied()).collect();
+        let images_there: HashSet<Digest> = images_there.into_iter().collect();
+        let there: HashSet<Digest> = images_there.union(&archives).copied().collect();
         let mut deleted = 0;
         for digest in there.difference(&used).copied() {
             let Some(_condemned) = collection.condemn(digest) else { continue };
@@ -92,6 +93,9 @@ impl Control {
                 blobs.delete(digest).await?;
             }
             let images = images.clone();
+            if images_there.contains(&digest) {
+                self.config.engine.forget(vec![digest.to_string()]).await;
+            }
             spawn_blocking(move || images.delete(digest)).await.map_err(Error::service)??;
             deleted += 1;
         }

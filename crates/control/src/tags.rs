@@ -23,10 +23,10 @@ pub(crate) fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
     if tags.len() > MOST {
         return Err(invalid("Number of tags exceeds resource tag limit."));
     }
-    match tags.keys().find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
-        Some(key) => Err(invalid(format!("Tag key {key} is reserved: keys that begin with aws: are for system use."))),
-        None => Ok(()),
+    if tags.keys().any(|key| key.to_ascii_lowercase().starts_with("aws:")) {
+        return Err(invalid("aws: prefixed tag key names are not allowed for external use."));
     }
+    Ok(())
 }
 
 /// The function that a tagging operation's ARN names.

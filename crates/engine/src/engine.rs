@@ -126,6 +126,14 @@ impl Engine {
         images.map(|image| image.digest.clone()).collect()
     }
 
+    /// Lets go of code images (`sha256:…`) that are about to be deleted and that no environment uses, so that their disk space comes back.
+    /// Where that fails, it comes back when the launcher ends.
+    pub async fn forget(&self, digests: Vec<String>) {
+        if let Err(error) = self.core.config.launcher.forget(digests).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "deleted code images stay mounted");
+        }
+    }
+
     /// What it is doing and has done.
     pub fn statistics(&self) -> Statistics {
         let core = &self.core;

@@ -2,36 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bojagi_engine::RESERVED_VARIABLES;
 use bojagi_model::function::{LoggingConfig, VpcConfig};
 use bojagi_model::limits::Limits;
 use bojagi_model::{Error, ErrorKind, FunctionArn, FunctionConfiguration, Result, runtime};
 
 use super::{ConfigurationRequest, LoggingRequest};
-
-/// Environment variables that belong to Lambda ("Defined runtime environment variables").
-const RESERVED_VARIABLES: [&str; 21] = [
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_EXECUTION_ENV",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_LAMBDA_MAX_CONCURRENCY",
-    "AWS_LAMBDA_METADATA_API",
-    "AWS_LAMBDA_METADATA_TOKEN",
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_REGION",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "LAMBDA_RUNTIME_DIR",
-    "LAMBDA_TASK_ROOT",
-    "_HANDLER",
-    "_X_AMZN_TRACE_ID",
-];
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidParameterValue, message)
