@@ -9,7 +9,7 @@ const FUNCTIONS: &str = "/2015-03-31/functions";
 /// An archive of `app.py`.
 const ARCHIVE: &str = "UEsDBBQAAAAAAAAAIVy0CHBpLgAAAC4AAAAGAAAAYXBwLnB5ZGVmIGhhbmRsZXIoZXZlbnQsIGNvbnRleHQpOgogICAgcmV0dXJuIGV2ZW50ClBLAQIUAxQAAAAAAAAAIVy0CHBpLgAAAC4AAAAGAAAAAAAAAAAAAACkAQAAAABhcHAucHlQSwUGAAAAAAEAAQA0AAAAUgAAAAAA";
 
-fn create(name: &str) -> String {
+pub fn create(name: &str) -> String {
     serde_json::json!({
         "FunctionName": name, "Runtime": "python3.13", "Role": ROLE, "Handler": "app.handler",
         "Code": { "ZipFile": ARCHIVE }, "Environment": { "Variables": { "MODE": "b" } }, "Tags": { "team": "x" },
@@ -123,7 +123,7 @@ async fn a_function_lives() {
 }
 
 /// The function's configuration once it is ready.
-async fn active(harness: &Harness, path: &str) -> serde_json::Value {
+pub async fn active(harness: &Harness, path: &str) -> serde_json::Value {
     for _ in 0..2_000 {
         let body = harness.lambda("GET", &format!("{path}/configuration"), "").await.json();
         if body["State"] == "Active" && body["LastUpdateStatus"] == "Successful" {

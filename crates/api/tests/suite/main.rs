@@ -3,6 +3,7 @@
 mod connections;
 mod functions;
 mod hosts;
+mod invoke;
 mod limits;
 mod operations;
 mod own;

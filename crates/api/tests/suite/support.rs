@@ -11,7 +11,7 @@ use bojagi_control::{Clock, Control, ControlConfig, FunctionCredentials, SystemC
 use bojagi_engine::{CodeImageForm, Engine, EngineConfig, LogEvent, LogOrigin, LogSink};
 use bojagi_model::identity::Credentials;
 use bojagi_model::limits::Limits;
-use bojagi_sandbox::simulated::SimulatedLauncher;
+use bojagi_sandbox::simulated::{SimulatedLauncher, SimulatedProcess};
 use bojagi_store::blobs::DirectoryBlobs;
 use bojagi_store::sqlite::SqliteMetadata;
 use bojagi_store::{DataDirectory, Images, Keyring, LogSettings, LogStore, Metadata};
@@ -37,6 +37,10 @@ pub struct Harness {
     pub server: Server,
     pub shutdown: CancellationToken,
     pub running: tokio::task::JoinHandle<()>,
+    /// The sandboxes that were started; the test plays what runs in them.
+    pub processes: tokio::sync::mpsc::UnboundedReceiver<SimulatedProcess>,
+    /// Where base images are.
+    pub base_images: std::path::PathBuf,
     tracker: TaskTracker,
     _directory: tempfile::TempDir,
 }
@@ -60,8 +64,9 @@ impl Harness {
         let (logs, writer) = LogStore::open(LogSettings::new(directory.logs())).unwrap();
         tracker.spawn(writer.run(shutdown.clone()));
         let endpoint = Arc::new(Endpoint::default());
+        let (launcher, processes) = SimulatedLauncher::in_process();
         let engine = Engine::new(EngineConfig {
-            launcher: SimulatedLauncher::in_process().0,
+            launcher,
             credentials: Arc::new(FunctionCredentials::new(Arc::clone(&keyring), Arc::clone(&clock))),
             logs: Arc::new(NoLogs),
             endpoint: endpoint.clone(),
@@ -73,7 +78,8 @@ impl Harness {
             endpoint_services: Vec::new(),
             resolvers: Vec::new(),
         });
-        let settings = Settings { directory: directory.base_images(), mode: Mode::Manual, form: Form::Image };
+        let base_images = directory.base_images();
+        let settings = Settings { directory: base_images.clone(), mode: Mode::Manual, form: Form::Image };
         let control = Control::new(ControlConfig {
             metadata: metadata as Arc<dyn Metadata>,
             blobs: Arc::new(DirectoryBlobs::new(&directory)),
@@ -101,15 +107,12 @@ impl Harness {
         let address = listener.local_addr().unwrap();
         let (runner, token) = (server.clone(), shutdown.clone());
         let running = tokio::spawn(async move { runner.run(vec![listener], token).await });
-        Harness { address, control, server, shutdown, running, tracker, _directory: parent }
+        Harness { address, control, server, shutdown, running, processes, base_images, tracker, _directory: parent }
     }
 
     /// Sends a request over a connection of its own and reads the answer.
     pub async fn send(&self, request: &Request) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(&request.head(self.address)).await.unwrap();
-        stream.write_all(&request.body).await.unwrap();
-        Answer::read(&mut stream, request.method == "HEAD").await
+        send(self.address, request).await
     }
 
     /// Signs with the `test` key and sends.
@@ -137,6 +140,14 @@ impl Harness {
         self.running.await.unwrap();
         self.tracker.wait().await;
     }
+}
+
+/// Sends a request over a connection of its own and reads the answer.
+pub async fn send(address: SocketAddr, request: &Request) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&request.head(address)).await.unwrap();
+    stream.write_all(&request.body).await.unwrap();
+    Answer::read(&mut stream, request.method == "HEAD").await
 }
 
 pub fn key(id: &str, secret: &str) -> Credentials {
