@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bojagi_api::{Endpoint, Reset};
-use bojagi_control::Control;
-use bojagi_engine::{CredentialSource, EndpointServer, LogEvent, LogOrigin, LogSink};
-use bojagi_store::logs::LogStore;
+use bojagi_api::Endpoint;
+use bojagi_engine::{EndpointServer, LogEvent, LogOrigin, LogSink};
+use bojagi_store::logs::{LogGroup, LogRecord, LogStore};
 use futures_util::future::BoxFuture;
 use tokio::net::TcpStream;
 
@@ -14,7 +13,14 @@ pub struct Logs(pub Arc<LogStore>);
 
 impl LogSink for Logs {
     fn append(&self, origin: &Arc<LogOrigin>, events: Vec<LogEvent>) {
-        let _ = (origin, events);
+        let group =
+            LogGroup { account: origin.arn.account, region: origin.arn.region.clone(), name: origin.group.clone() };
+        let record = |event: LogEvent| LogRecord {
+            timestamp_ms: event.timestamp_ms,
+            stream: origin.stream.clone(),
+            message: event.line,
+        };
+        self.0.append(group, events.into_iter().map(record).collect());
     }
 }
 
@@ -25,14 +31,5 @@ impl EndpointServer for InsideDoor {
     fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()> {
         let endpoint = self.0.clone();
         Box::pin(async move { endpoint.serve(stream).await })
-    }
-}
-
-/// `POST /_bojagi/reset` wipes what control keeps.
-pub struct Wipe(pub Arc<Control>);
-
-impl Reset for Wipe {
-    fn reset(&self) -> BoxFuture<'_, bojagi_model::Result<()>> {
-        Box::pin(self.0.reset())
     }
 }

@@ -52,7 +52,12 @@ fn build(data: &DataArgs, names: &[String], force: bool) -> anyhow::Result<()> {
                 }
             };
             line.finish_and_clear();
-            println!("{name}: {} ({}), {}", image.digest, format_bytes(image.metadata.image_bytes), image.metadata.source);
+            println!(
+                "{name}: {} ({}), {}",
+                image.digest,
+                format_bytes(image.metadata.image_bytes),
+                image.metadata.source
+            );
         }
         Ok(())
     })
@@ -117,8 +122,7 @@ fn requirements(names: &[String]) -> anyhow::Result<()> {
     let mut packages = std::collections::BTreeSet::new();
     for name in names {
         let entry = runtime::find(name).ok_or_else(|| anyhow!("there is no runtime {name}"))?;
-        let recipe = entry.recipe.as_ref().ok_or_else(|| anyhow!("{name} cannot be built from Debian's packages"))?;
-        packages.extend(required_debian_packages(recipe));
+        packages.extend(required_debian_packages(entry));
     }
     println!("{}", packages.into_iter().collect::<Vec<_>>().join(" "));
     Ok(())

@@ -18,8 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[expect(clippy::print_stdout, reason = "the command line's own output")]
 pub fn run(arguments: &ResetArgs) -> anyhow::Result<()> {
     let address = arguments.listen;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
-        .with_context(|| format!("no server answers on {address}; start it with `bojagi up` or name it with --listen"))?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(|| {
+        format!("no server answers on {address}; start it with `bojagi up` or name it with --listen")
+    })?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,

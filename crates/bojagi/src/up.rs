@@ -9,19 +9,19 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use bojagi_api::{Endpoint, HostNames, Server, ServerConfig};
 use bojagi_control::base_images::{BaseImages, Form, Mode, Settings};
-use bojagi_control::{Control, ControlConfig, SystemClock, reconcile};
+use bojagi_control::{Control, ControlConfig, FunctionCredentials, SystemClock};
 use bojagi_engine::{Engine, EngineConfig, host_resolvers};
 use bojagi_model::AccountId;
 use bojagi_model::limits::Limits;
 use bojagi_sandbox::{CodeImageForm, LauncherClient, LauncherConfig, LauncherProcess, Network};
 use bojagi_store::blobs::directory::DirectoryBlobs;
-use bojagi_store::logs::LogStore;
+use bojagi_store::logs::{LogSettings, LogStore};
 use bojagi_store::sqlite::SqliteMetadata;
 use bojagi_store::{DataDirectory, Images, Keyring};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::{Credentials, InsideDoor, Logs, Wipe};
+use crate::adapters::{InsideDoor, Logs};
 use crate::cli::{BaseImageMode, CodeImages, LogFormat, NetworkMode, UpArgs};
 use crate::configuration::{Places, limits};
 
@@ -53,12 +53,14 @@ pub fn run(arguments: &UpArgs) -> anyhow::Result<()> {
     let mut config = LauncherConfig::new(&plan.places.data_dir);
     config.network = network(arguments);
     let launcher = bojagi_sandbox::start(config)?;
+    bojagi_sandbox::raise_descriptor_limit().context("cannot raise the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(arguments, plan, directory, listener, launcher))
 }
 
 fn start_log(arguments: &UpArgs) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {}", arguments.log))?;
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&arguments.log).with_context(|| format!("--log {}", arguments.log))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match arguments.log_format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
@@ -78,7 +80,7 @@ fn plan(arguments: &UpArgs) -> anyhow::Result<Plan> {
     if !rustix::process::geteuid().is_root() {
         bail!("sandboxes need root (namespaces, mounts, cgroups); run it with sudo");
     }
-    let loopback = bojagi_api::is_local(arguments.listen);
+    let loopback = arguments.listen.ip().to_canonical().is_loopback();
     let development_keys = arguments.development_keys.unwrap_or(loopback);
     if development_keys && !loopback {
         bail!(
@@ -127,7 +129,9 @@ fn bind(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
 /// This machine's memory, in bytes (proc(5): `MemTotal`).
 fn machine_memory() -> anyhow::Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").context("/proc/meminfo")?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     total.map(|kib| kib << 10).ok_or_else(|| anyhow!("/proc/meminfo has no MemTotal; give --memory"))
 }
 
@@ -142,11 +146,16 @@ async fn serve(
     let tasks = TaskTracker::new();
     let directory = Arc::new(directory);
     let keyring = Arc::new(Keyring::open(&plan.places.key_file)?);
+    let first_start = !directory.metadata().exists();
     let metadata = Arc::new(SqliteMetadata::open(&directory.metadata(), keyring.clone()).await?);
-    let logs = Arc::new(LogStore::open(&directory)?);
+    let (logs, log_writer) = LogStore::open(LogSettings::new(directory.logs()))?;
+    let logs = Arc::new(logs);
+    // Logs have a token of their own: what drains still writes them.
+    let logged = CancellationToken::new();
+    tasks.spawn(log_writer.run(logged.clone()));
     let launcher = LauncherClient::new(launcher)?;
     let endpoint = Arc::new(Endpoint::default());
-    let credentials = Arc::new(Credentials::new(keyring.clone()));
+    let credentials = Arc::new(FunctionCredentials::new(keyring.clone(), Arc::new(SystemClock)));
     let engine = Engine::new(EngineConfig {
         launcher: launcher.clone(),
         credentials,
@@ -186,22 +195,18 @@ async fn serve(
         development_keys: plan.development_keys,
         concurrent_ingestions: 2,
     });
-    tasks.spawn(reconcile::run(control.clone(), shutdown.clone()));
+    control.start(&tasks, &shutdown);
 
-    let mut config = ServerConfig::new(control.clone(), engine.clone());
-    config.limits = plan.limits.clone();
+    let mut config = ServerConfig::new(control.clone());
     config.hosts = HostNames::new(arguments.host.iter().cloned());
     config.drain_deadline = Duration::from_secs(arguments.drain);
     config.version = env!("CARGO_PKG_VERSION");
-    if plan.development_keys {
-        config.reset = Some(Arc::new(Wipe(control.clone())));
-    }
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
         config.tls = Some(bojagi_api::tls::acceptor(Path::new(certificate), Path::new(key))?);
     }
     let server = Server::new(config);
     endpoint.attach(server.clone());
-    announce(&plan, &control, arguments).await?;
+    announce(&plan, &control, arguments, first_start).await?;
 
     let stopping = shutdown.clone();
     tasks.spawn(async move {
@@ -211,6 +216,7 @@ async fn serve(
     });
     server.run(vec![tokio::net::TcpListener::from_std(listener)?], shutdown.clone()).await;
     engine.shutdown(Duration::from_secs(arguments.drain)).await;
+    logged.cancel();
     tasks.close();
     tasks.wait().await;
     base_images.closed().await;
@@ -219,26 +225,40 @@ async fn serve(
     Ok(())
 }
 
-/// Says where the server is and with which keys it is reached; the root key only when it was made just now.
-async fn announce(plan: &Plan, control: &Control, arguments: &UpArgs) -> anyhow::Result<()> {
-    let scheme = if arguments.tls_cert.is_some() { "https" } else { "http" };
+/// Says where the server is, and the root key's secret when it was made just now: it is shown once.
+async fn announce(plan: &Plan, control: &Control, arguments: &UpArgs, first_start: bool) -> anyhow::Result<()> {
     let root = control.root_key(AccountId::DEVELOPMENT).await?;
-    let _ = root;
+    if first_start {
+        print_root_key(&root);
+    }
+    let scheme = if arguments.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!(
         endpoint = %format_args!("{scheme}://{}", plan.listen),
         region = arguments.region,
         data_dir = %plan.places.data_dir.display(),
         code_images = ?plan.code_images,
         development_keys = plan.development_keys,
+        root_access_key_id = root.access_key_id,
         "ready"
     );
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "the secret is shown once, to whoever started the server, and never logged")]
+fn print_root_key(root: &bojagi_model::identity::Credentials) {
+    println!(
+        "The root key of account {}, shown this once:\n  AWS_ACCESS_KEY_ID={}\n  AWS_SECRET_ACCESS_KEY={}",
+        AccountId::DEVELOPMENT,
+        root.access_key_id,
+        root.secret_access_key
+    );
+}
+
 /// Waits for SIGTERM or SIGINT.
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("cannot wait for signals");
         return;
     };
