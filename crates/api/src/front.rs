@@ -128,8 +128,12 @@ impl Front {
         let input = lambda::parse(route.operation, &route.labels, call.query(), headers, verified.body)?;
         let room = verified.room;
         let output = match input {
-            // The engine sees it to its end whether or not the client waits.
-            lambda::Input::Invoke(_) => crate::lambda::call(&context, input).await?,
+            // The engine sees it to its end whether or not the client waits. The room is given back first: functions that invoke
+            // each other with large payloads would else wait for room that they themselves take.
+            lambda::Input::Invoke(_) => {
+                drop(room);
+                crate::lambda::call(&context, input).await?
+            }
             _ => {
                 let calling = async move {
                     let output = crate::lambda::call(&context, input).await;

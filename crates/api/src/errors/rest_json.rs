@@ -17,7 +17,7 @@ pub fn error_reply(failure: &Failure) -> ErrorReply<'_> {
         Failure::Body(_) => reply("RequestTimeoutException", 408, failure),
         Failure::BadRequest(_) => reply("BadRequestException", 400, failure),
         Failure::UnknownOperation { .. } => reply("UnknownOperationException", 404, failure),
-        // Not 5xx but 501, which the SDKs do not retry.
+        // Of the 5xx the one that the SDKs do not retry.
         Failure::UnknownService(_) => reply("NotImplementedException", 501, failure),
         Failure::Panicked(_) | Failure::Identity(_) => reply("ServiceException", 500, failure),
     }

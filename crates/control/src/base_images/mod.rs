@@ -8,6 +8,7 @@
 //!     tree-<digest>/           the same as a directory, where the kernel cannot mount images (`Form::Directory`)
 //!   .lock-python3.13-x86_64    held (flock) by the process that builds
 //!   .work-python3.13-x86_64/   the build's scratch; removed at its end, and swept by the next build after a crash
+//!   .cache/                    compiled parts that several images share
 //! ```
 //!
 //! What always holds:

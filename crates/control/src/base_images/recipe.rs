@@ -93,6 +93,7 @@ impl Plan {
             ("DEB_ARCH", host::debian_architecture(self.architecture).to_owned()),
             ("LAMBDA_ARCH", self.architecture.to_string()),
             ("WORK", work.display().to_string()),
+            ("CACHE", work.with_file_name(".cache").display().to_string()),
             ("ROOT", path("root")),
             ("FILES", path("files")),
             ("MIRROR", mirrors.0),

@@ -10,16 +10,16 @@ use rustix::process::{Resource, Rlimit};
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, ThreadNameSpaceType, move_into_thread_name_spaces,
 };
-use seccompiler::BpfProgram;
 
 use super::prepare::{Prepared, UPLINK};
+use super::seccomp::Filters;
 use crate::config::{SANDBOX_GROUP, SANDBOX_USER};
 use crate::netlink::Netlink;
 use crate::sys;
 use crate::wire::{Failure, Start, Step};
 
 /// Returns only when a step failed.
-pub(super) fn enter(prepared: Prepared, start: &Start, fds: Vec<OwnedFd>, filters: &[BpfProgram]) -> Failure {
+pub(super) fn enter(prepared: Prepared, start: &Start, fds: Vec<OwnedFd>, filters: &Filters) -> Failure {
     match try_enter(prepared, start, fds, filters) {
         Ok(never) => match never {},
         Err(failure) => failure,
@@ -30,7 +30,7 @@ fn try_enter(
     prepared: Prepared,
     start: &Start,
     fds: Vec<OwnedFd>,
-    filters: &[BpfProgram],
+    filters: &Filters,
 ) -> Result<std::convert::Infallible, Failure> {
     let program = Program::read(start)?;
     let mut fds = fds.into_iter();
@@ -74,10 +74,7 @@ fn try_enter(
     drop_privileges()?;
     rustix::process::chdir(&start.process.working_directory)
         .step_with(|| format!("enter the working directory {}", start.process.working_directory.display()))?;
-    rustix::thread::set_no_new_privs(true).step("forbid new privileges")?;
-    for filter in filters {
-        seccompiler::apply_filter(filter).map_err(std::io::Error::other).step("load the system call filter")?;
-    }
+    seccompiler::apply_filter(&filters.refused).map_err(std::io::Error::other).step("load the system call filter")?;
     let error = sys::execute(&program.path, &program.arguments, &program.environment);
     let step = start.process.command.first().cloned().unwrap_or_default();
     Err(Failure { step, errno: error.raw_os_error().unwrap_or(libc::EINVAL), exec: true })

@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 pub(crate) use prepare::HOST_NAME;
-use seccompiler::BpfProgram;
 
+use self::seccomp::Filters;
 use crate::host::network::Uplink;
 use crate::sys;
 use crate::wire::{self, FromChild, Start};
@@ -27,8 +27,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) first_user: u32,
     /// Its connection to the outside, if any.
     pub(crate) uplink: Option<(BorrowedFd<'a>, Uplink)>,
-    /// The compiled filters, in the order they are loaded.
-    pub(crate) filters: &'a [BpfProgram],
+    /// The compiled filters.
+    pub(crate) filters: &'a Filters,
 }
 
 /// Runs in the freshly forked process; never returns.
@@ -37,7 +37,7 @@ pub(crate) fn run(plan: Plan<'_>) -> ! {
         sys::exit_now(1)
     };
     let uplink = gateway.zip(plan.uplink.map(|(_, uplink)| uplink));
-    let failure = match prepare::prepare(&plan.stage, &plan.cgroups, plan.first_user, uplink) {
+    let failure = match prepare::prepare(&plan.stage, &plan.cgroups, plan.first_user, uplink, plan.filters) {
         Err(failure) => failure,
         Ok(prepared) => {
             let sockets: Vec<BorrowedFd<'_>> = prepared.sockets.iter().map(AsFd::as_fd).collect();

@@ -12,6 +12,7 @@ use rustix::mount::{
 use rustix::process::{Signal, WaitOptions};
 use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces};
 
+use super::seccomp::Filters;
 use crate::config::USER_IDS_PER_SANDBOX;
 use crate::host::network::Uplink;
 use crate::netlink::{GATEWAY_IPV6, LOOPBACK, Netlink};
@@ -64,6 +65,7 @@ pub(super) fn prepare(
     cgroups: &[PathBuf],
     first_user: u32,
     uplink: Option<(OwnedFd, Uplink)>,
+    filters: &Filters,
 ) -> Result<Prepared, Failure> {
     for group in cgroups {
         crate::host::cgroup::write(group, "0").step_with(|| format!("join the control group {}", group.display()))?;
@@ -101,13 +103,17 @@ pub(super) fn prepare(
         sys::set_mount_attributes(tree.as_fd(), libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | more, false)?;
         Ok::<_, std::io::Error>(tree)
     };
+    let user_namespace = make_user_namespace(first_user)?;
+    rustix::thread::set_no_new_privs(true).step("forbid new privileges")?;
+    // Loading it takes a millisecond. It lets pass what is still to be done here.
+    seccompiler::apply_filter(&filters.allowed).map_err(std::io::Error::other).step("load the system call filter")?;
     Ok(Prepared {
         sockets,
         proc,
         dev: cover("/dev", libc::MOUNT_ATTR_NOEXEC).step("prepare /dev")?,
         hosts: cover("/hosts", libc::MOUNT_ATTR_NODEV).step("prepare /etc/hosts")?,
         resolv_conf: cover("/resolv.conf", libc::MOUNT_ATTR_NODEV).step("prepare /etc/resolv.conf")?,
-        user_namespace: make_user_namespace(first_user)?,
+        user_namespace,
     })
 }
 
@@ -189,7 +195,7 @@ fn make_user_namespace(first_user: u32) -> Result<OwnedFd, Failure> {
         sys::Cloned::Parent { pid, pidfd } => (pid, pidfd),
         // Stays only to hold the namespace until it is opened, then is killed.
         sys::Cloned::Child => loop {
-            let _ = rustix::event::pause();
+            rustix::event::pause();
         },
     };
     let map = format!("0 {first_user} {USER_IDS_PER_SANDBOX}");

@@ -327,7 +327,7 @@ mod tests {
         let addresses = Addresses::default();
         let host = HostRules::new("bojagi-0123abcd", addresses);
         assert!(host.interface.len() <= 15, "{}", host.interface);
-        let gateway = Gateway { namespace: std::fs::File::open("/proc/self/ns/net").unwrap().into(), addresses, host };
+        let gateway = Gateway { namespace: fs::File::open("/proc/self/ns/net").unwrap().into(), addresses, host };
         let (_, first) = gateway.uplink(0, 1);
         let (_, last) = gateway.uplink(4095, 0xffff);
         assert_eq!(first.ipv4.to_string(), "100.115.1.0");

@@ -4,9 +4,10 @@
 //! milliseconds. Nothing is left when it dies: the file has no name, the loop device frees itself, the mount is nobody's.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -85,11 +86,9 @@ pub(crate) fn serve(socket: &OwnedFd, directory: &Path) -> io::Result<()> {
 }
 
 fn make(templates: &mut HashMap<u64, File>, directory: &Path, bytes: u64) -> Result<Scratch, Failure> {
-    if !templates.contains_key(&bytes) {
-        templates.insert(bytes, make_template(directory, bytes)?);
-    }
-    let Some(template) = templates.get_mut(&bytes) else {
-        return Err(Failure { step: "find the /tmp template".into(), errno: libc::ENOENT, exec: false });
+    let template = match templates.entry(bytes) {
+        Entry::Occupied(made) => made.into_mut(),
+        Entry::Vacant(none) => none.insert(make_template(directory, bytes)?),
     };
     let file = nameless_file(directory).step("make a file for /tmp")?;
     copy_sparse(template, &file).step("copy the /tmp template")?;
@@ -225,7 +224,5 @@ pub(crate) fn give_to(root: &OwnedFd, user: u32, group: u32) -> Result<(), Failu
     let step = "give /tmp to the sandbox's user";
     rustix::fs::fchown(root, Some(rustix::fs::Uid::from_raw(user)), Some(rustix::fs::Gid::from_raw(group)))
         .step(step)?;
-    rustix::fs::fchmod(root, Mode::from_raw_mode(0o700)).step(step)?;
-    debug_assert!(root.as_raw_fd() >= 0);
-    Ok(())
+    rustix::fs::fchmod(root, Mode::from_raw_mode(0o700)).step(step)
 }

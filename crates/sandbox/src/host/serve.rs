@@ -9,9 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use seccompiler::BpfProgram;
 
 use crate::child;
+use crate::child::seccomp::Filters;
 use crate::config::{LauncherConfig, SANDBOX_GROUP, SANDBOX_USER, USER_IDS_PER_SANDBOX};
 use crate::host::cgroup::{Cgroup, Layout};
 use crate::host::images::Images;
@@ -32,6 +32,9 @@ const MEMORY: u64 = 2;
 const SCRATCH_READY: usize = 2;
 /// Of how many sizes; the one longest unused is given up.
 const SCRATCH_SIZES: usize = 8;
+/// How long nothing must have happened before the pool is refilled, while it still holds something: what was just launched needs the
+/// CPUs more.
+const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 15_000_000 };
 /// How often the launcher tries to remove its control groups before it leaves.
 const TAKE_DOWN_TRIES: usize = 50;
 /// How often a control group that is still in use is tried again.
@@ -52,7 +55,7 @@ pub(super) struct Launcher {
     stage: PathBuf,
     cgroups: Layout,
     gateway: Option<Gateway>,
-    filters: Vec<BpfProgram>,
+    filters: Filters,
     scratch: OwnedFd,
     epoll: OwnedFd,
     images: Images,
@@ -79,7 +82,7 @@ impl Launcher {
         stage: PathBuf,
         cgroups: Layout,
         gateway: Option<Gateway>,
-        filters: Vec<BpfProgram>,
+        filters: Filters,
         scratch: OwnedFd,
     ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -126,7 +129,7 @@ impl Launcher {
         let mut space = [MaybeUninit::<epoll::Event>::uninit(); 64];
         loop {
             let timeout = if self.has_chores() {
-                Some(Timespec { tv_sec: 0, tv_nsec: 0 })
+                Some(if self.is_at_a_loss() { Timespec::default() } else { QUIET })
             } else if self.dead_groups.is_empty() && self.swept {
                 None
             } else {
@@ -444,6 +447,11 @@ impl Launcher {
 
     fn has_chores(&self) -> bool {
         self.pool_is_short() || self.short_size().is_some() || self.sizes.len() > SCRATCH_SIZES
+    }
+
+    /// Whether the next launch would have to wait.
+    fn is_at_a_loss(&self) -> bool {
+        self.prepared.is_empty() || self.sizes.values().any(|sizes| sizes.ready.is_empty() && sizes.asked_for == 0)
     }
 
     /// One thing that can wait.

@@ -1,7 +1,7 @@
 //! A root file system with the probing program, and a launcher to run it with.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +39,7 @@ impl Host {
         let data_dir = tempfile::tempdir().unwrap();
         let process = bojagi_sandbox::start(config(data_dir.path())).unwrap();
         let launcher_pid = process.pid();
-        eprintln!("limits are enforced by cgroup v{}", process.info().cgroup_version);
+        announce(process.info().cgroup_version);
         Self { client: LauncherClient::new(process).unwrap(), launcher_pid, data_dir }
     }
 
@@ -55,6 +55,15 @@ impl Host {
     pub async fn run(&self, arguments: &[&str]) -> (String, Exit) {
         finish(self.launch(spec(arguments)).await).await
     }
+}
+
+/// Says once which version was proved, past the capture of the test harness.
+fn announce(cgroup_version: u8) {
+    static SAID: OnceLock<()> = OnceLock::new();
+    SAID.get_or_init(|| {
+        let mut error = std::io::stderr().lock();
+        error.write_all(format!("limits are enforced by cgroup v{cgroup_version}\n").as_bytes()).unwrap();
+    });
 }
 
 /// Waits for the sandbox's end and returns its output.

@@ -2,7 +2,8 @@
 #   RUNTIME FAMILY SUITE PACKAGES INTERPRETER CLIENT LIBRARIES   from the catalogue
 #   DEB_ARCH (amd64, arm64)   LAMBDA_ARCH (x86_64, arm64)
 #   COMMAND ENVIRONMENT       how the runtime is started: words; NAME=VALUE lines
-#   WORK        scratch; nothing outside of it is written
+#   WORK        scratch; nothing outside of it and CACHE is written
+#   CACHE       what took long to make and several images need
 #   ROOT        $WORK/root: the tree that becomes the image
 #   FILES       $WORK/files: the files that belong to the recipes
 #   MIRROR SECURITY_MIRROR    where Debian's packages come from; empty: Debian's own

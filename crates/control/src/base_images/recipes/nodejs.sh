@@ -19,30 +19,38 @@ echo '{"private": true}' >"$WORK/modules/package.json"
     $(grep -v '^#' "$FILES/aws-sdk-js.txt"))
 modules=$WORK/modules/node_modules
 
-step "downloading the compiler for the interface client's native part"
-builder=$WORK/builder
-debian "$builder" "$SUITE" bash coreutils findutils grep sed gawk mawk tar gzip xz-utils gcc g++ make cmake libc6-dev \
-    autoconf automake libtool pkg-config patch perl file
-ln -sf bash "$builder/usr/bin/sh"
-ln -sf gawk "$builder/usr/bin/awk"
-ln -sf gcc "$builder/usr/bin/cc"
-ln -sf g++ "$builder/usr/bin/c++"
-mkdir -p "$builder/build" "$builder/proc" "$builder/dev" "$builder/tmp"
-[ -e "$builder/dev/null" ] || mknod -m 666 "$builder/dev/null" c 1 3
-cp -a "$modules/aws-lambda-ric" "$builder/build/ric"
-cp -a "$modules/node-addon-api" "$builder/build/node-addon-api"
-cp -a "$WORK/node/include/node" "$builder/build/include"
-install -m 755 "$FILES/native.sh" "$builder/build/native.sh"
+# The compiled part is the same for every Node.js that the client supports (it speaks N-API): it is compiled once.
+native=$CACHE/$CLIENT-$SUITE-$DEB_ARCH-$(sha256sum <"$FILES/native.sh" | cut -c1-16).node
+if [ ! -s "$native" ]; then
+    step "downloading the compiler for the interface client's native part"
+    builder=$WORK/builder
+    debian "$builder" "$SUITE" bash coreutils findutils grep sed gawk tar gzip xz-utils gcc g++ make cmake libc6-dev autoconf automake \
+        libtool pkg-config patch perl file
+    ln -sf bash "$builder/usr/bin/sh"
+    ln -sf gawk "$builder/usr/bin/awk"
+    ln -sf gcc "$builder/usr/bin/cc"
+    ln -sf g++ "$builder/usr/bin/c++"
+    mkdir -p "$builder/build" "$builder/proc" "$builder/dev" "$builder/tmp"
+    [ -e "$builder/dev/null" ] || mknod -m 666 "$builder/dev/null" c 1 3
+    cp -a "$modules/aws-lambda-ric" "$builder/build/ric"
+    cp -a "$modules/node-addon-api" "$builder/build/node-addon-api"
+    cp -a "$WORK/node/include/node" "$builder/build/include"
+    install -m 755 "$FILES/native.sh" "$builder/build/native.sh"
 
-step "compiling the interface client's native part"
-env -i PATH=/usr/bin:/usr/sbin HOME=/tmp LANG=C.UTF-8 chroot "$builder" /bin/bash /build/native.sh >"$WORK/native.log" ||
-    { tail -n 30 "$WORK/native.log"; exit 1; }
+    step "compiling the interface client's native part"
+    env -i PATH=/usr/bin:/usr/sbin HOME=/tmp LANG=C.UTF-8 chroot "$builder" /bin/bash /build/native.sh >"$WORK/native.log" ||
+        { tail -n 30 "$WORK/native.log"; exit 1; }
+    mkdir -p "$CACHE"
+    install -m 644 "$builder/build/rapid-client.node" "$native.$$"
+    mv "$native.$$" "$native"
+    rm -rf "$builder"
+fi
 ric=$modules/aws-lambda-ric
 if [ -d "$ric/dist" ]; then
     # Version 3: a library with a command; AWS's entry point calls it so.
     mkdir -p "$ROOT/var/runtime/aws-lambda-ric"
     cp -a "$ric"/{dist,package.json,LICENSE,NOTICE,THIRD-PARTY-LICENSES} "$ROOT/var/runtime/aws-lambda-ric/"
-    install -m 755 "$builder/build/rapid-client.node" "$ROOT/var/runtime/aws-lambda-ric/dist/rapid-client.node"
+    install -m 755 "$native" "$ROOT/var/runtime/aws-lambda-ric/dist/rapid-client.node"
     install -m 644 "$FILES/index.mjs" "$ROOT/var/runtime/index.mjs"
 else
     # Version 4: one file, started as it is.
@@ -50,9 +58,8 @@ else
     cp -a "$ric"/index.mjs "$ROOT/var/runtime/index.mjs"
     cp -a "$ric"/{LICENSE,NOTICE,THIRD-PARTY-LICENSES} "$ROOT/usr/share/doc/aws-lambda-ric/"
     mv "$ROOT/usr/share/doc/aws-lambda-ric/LICENSE" "$ROOT/usr/share/doc/aws-lambda-ric/copyright"
-    install -m 755 "$builder/build/rapid-client.node" "$ROOT/var/runtime/rapid-client.node"
+    install -m 755 "$native" "$ROOT/var/runtime/rapid-client.node"
 fi
-rm -rf "$builder"
 
 step "laying out Node.js $INTERPRETER"
 # What only building needed.
