@@ -1,6 +1,6 @@
 //! `GetAccountSettings`.
 
-use bojagi_model::{Error, Result};
+use bojagi_model::Result;
 
 use crate::{Caller, Control};
 
@@ -28,7 +28,18 @@ impl Control {
     ///
     /// # Errors
     /// The store's.
-    pub async fn account_settings(&self, _caller: &Caller) -> Result<AccountSettings> {
-        Err(Error::service("not there yet"))
+    pub async fn account_settings(&self, caller: &Caller) -> Result<AccountSettings> {
+        let usage = self.config.metadata.code_usage(caller.account(), &caller.region).await?;
+        let limits = &self.config.limits;
+        Ok(AccountSettings {
+            total_code_size_limit: limits.code_storage_bytes,
+            code_size_unzipped_limit: limits.unzipped_bytes,
+            code_size_zipped_limit: limits.zipped_bytes,
+            concurrent_executions: limits.concurrent_executions,
+            // No function can reserve concurrency yet.
+            unreserved_concurrent_executions: limits.concurrent_executions,
+            total_code_size: usage.code_bytes,
+            function_count: usage.functions,
+        })
     }
 }

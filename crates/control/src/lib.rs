@@ -14,10 +14,16 @@ pub mod clock;
 mod control;
 pub mod functions;
 pub mod identity;
+mod ingest;
 pub mod invoke;
+mod pins;
+pub mod reconcile;
+mod reset;
 pub mod roles;
+pub mod session_tokens;
 pub mod tags;
 
 pub use caller::Caller;
 pub use clock::{Clock, SystemClock};
-pub use control::Control;
+pub use control::{Control, ControlConfig};
+pub use session_tokens::FunctionCredentials;

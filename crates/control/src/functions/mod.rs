@@ -3,9 +3,12 @@
 //! The commands mirror the members of Lambda's requests, parsed. A member that the client left out is `None`; defaults are
 //! filled in here.
 
+mod configuration;
 mod create;
 mod delete;
 mod read;
+pub(crate) mod target;
+pub(crate) mod transition;
 mod update_code;
 mod update_configuration;
 
@@ -180,4 +183,9 @@ pub struct Target {
     pub function: FunctionReference,
     /// `Qualifier`, when given beside the name.
     pub qualifier: Option<Qualifier>,
+}
+
+/// `StateReason` and its code for as long as a function or an update of it is being made ready.
+fn being_created() -> (String, String) {
+    ("The function is being created.".to_owned(), "Creating".to_owned())
 }

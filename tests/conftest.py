@@ -1,0 +1,120 @@
+"""Fixtures: a server for the session, servers of a test's own, clients, and functions that go away with their test."""
+
+import pathlib
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+pytest.register_assert_rewrite("support")
+
+from support import leaks  # noqa: E402
+from support.clients import client as make_client  # noqa: E402
+from support.functions import PROBE, PYTHON, create, fresh_name  # noqa: E402
+from support.server import BINARY, Server, base_image  # noqa: E402
+
+def pytest_addoption(parser):
+    parser.addoption("--soak", action="store_true", help="also run what takes too long for every run")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--soak"):
+        long = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def orphans():
+    """What a server leaves running becomes a child of this process, and is seen."""
+    leaks.adopt_orphans()
+
+
+@pytest.fixture(scope="session")
+def places():
+    """A directory for this session's servers, on a disk rather than in memory."""
+    assert BINARY.exists(), f"{BINARY} is not there: run `cargo build --release`, or name it with BOJAGI"
+    with tempfile.TemporaryDirectory(prefix="bojagi-tests-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
+        yield pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def base_images(places):
+    """Makes base images, each once: `base_images("nodejs22.x")`."""
+    return lambda *names: base_image(*names, directory=places / "images")
+
+
+@pytest.fixture(scope="session")
+def server(places, base_images):
+    """The server that most tests share."""
+    base_images(PYTHON)
+    server = Server(places / "shared")
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def new_server(places, base_images):
+    """Makes servers of a test's own: `new_server("--network", "none")`. They are started by the test, and stopped after it."""
+    made = []
+
+    def make(*flags, **more):
+        base_images(PYTHON)
+        made.append(Server(places / fresh_name("server"), *flags, **more))
+        return made[-1]
+
+    yield make
+    problems = []
+    for server in made:
+        try:
+            server.stop()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="session")
+def lambda_(server):
+    """A Lambda client of the shared server's default account."""
+    return make_client(server)
+
+
+@pytest.fixture(scope="session")
+def iam(server):
+    """An IAM client of the shared server's default account."""
+    return make_client(server, "iam")
+
+
+@pytest.fixture(scope="session")
+def sts(server):
+    """An STS client of the shared server's default account."""
+    return make_client(server, "sts")
+
+
+@pytest.fixture
+def function(lambda_):
+    """Makes functions that are deleted after the test: `function(code=…, Timeout=1)` returns the name."""
+    made = []
+
+    def make(*arguments, **more):
+        made.append(more.get("name") or fresh_name())
+        return create(lambda_, *arguments, **{**more, "name": made[-1]})
+
+    yield make
+    for name in made:
+        try:
+            lambda_.delete_function(FunctionName=name)
+        except lambda_.exceptions.ResourceNotFoundException:
+            pass
+
+
+@pytest.fixture(scope="module")
+def probe(lambda_):
+    """A function that runs the snippet it is sent, shared by a file's tests."""
+    name = create(lambda_, fresh_name("probe"), PROBE, MemorySize=512)
+    yield name
+    lambda_.delete_function(FunctionName=name)
