@@ -22,6 +22,7 @@ pub mod tree;
 pub mod zip;
 
 pub(crate) mod nodes;
+pub(crate) mod parallel;
 
 use bojagi_model::Digest;
 

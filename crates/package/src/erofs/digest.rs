@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bojagi_model::Digest;
 use ring::digest::{Context, SHA256};
 
-use super::writer::workers;
 use crate::error::ImageError;
+use crate::parallel::{lock, run, workers};
 
 /// Bytes of a piece; the last one is shorter.
 pub const PIECE_BYTES: u64 = 1 << 20;
@@ -57,30 +57,26 @@ pub(crate) fn pieces(image: &File, bytes: u64) -> io::Result<Vec<[u8; 32]>> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let pieces = Mutex::new(vec![[0; 32]; count]);
-    let work = || -> io::Result<()> {
+    let error = Mutex::new(None);
+    let work = || {
         let mut buffer = vec![0; PIECE_BYTES.min(bytes) as usize];
         while !failed.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
                 break;
             }
-            let hash = piece(image, bytes, index as u64, &mut buffer).inspect_err(|_| {
-                failed.store(true, Ordering::Relaxed);
-            })?;
-            pieces.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[index] = hash;
+            match piece(image, bytes, index as u64, &mut buffer) {
+                Ok(hash) => lock(&pieces)[index] = hash,
+                Err(problem) => {
+                    failed.store(true, Ordering::Relaxed);
+                    lock(&error).get_or_insert(problem);
+                }
+            }
         }
-        Ok(())
     };
-    let threads = workers().min(count).max(1);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut result = work();
-        for other in others {
-            result = result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        result
-    })?;
-    Ok(pieces.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    run(workers().min(count), work);
+    let pieces = std::mem::take(&mut *lock(&pieces));
+    lock(&error).take().map_or(Ok(pieces), Err)
 }
 
 /// The SHA-256 of one piece.

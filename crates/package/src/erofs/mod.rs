@@ -13,6 +13,7 @@ mod digest;
 pub(crate) mod directory;
 pub mod format;
 pub(crate) mod layout;
+mod lookup;
 pub mod reader;
 pub(crate) mod writer;
 

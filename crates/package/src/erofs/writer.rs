@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use bojagi_model::Digest;
 
@@ -15,12 +15,12 @@ use super::format::{
 };
 use super::layout::{Layout, block_bytes};
 use crate::nodes::{Kind, Node};
+use crate::parallel::{lock, run, workers};
 
 /// Files are gathered into writes of this size.
 const RUN_BYTES: u64 = 1 << 20;
 /// What all workers together hold of files at a time, in bytes. A larger file is streamed.
 const BUFFERS_BYTES: u64 = 24 << 20;
-const WORKERS: usize = 16;
 
 /// Where a tree's content and attributes come from.
 pub(crate) trait Source: Sync {
@@ -53,15 +53,11 @@ pub(crate) struct Attributes<'a> {
     pub xattrs: &'a [u8],
 }
 
-/// How many threads work on one image.
-pub(crate) fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS)
-}
-
 /// Writes the image and returns its digest.
 pub(crate) fn write<S: Source>(source: &S, layout: &Layout, output: &File) -> Result<Digest, S::Error> {
     output.set_len(layout.image_bytes)?;
-    let threads = workers();
+    // A small package is written before another thread has started.
+    let threads = workers().min((layout.image_bytes / RUN_BYTES) as usize).max(1);
     let job = Job::new(source, layout, output, threads);
     let metadata = AtomicBool::new(false);
     let work = || {
@@ -73,12 +69,7 @@ pub(crate) fn write<S: Source>(source: &S, layout: &Layout, output: &File) -> Re
             job.attempt(|| job.write_run(&run, &mut buffer));
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
-    });
+    run(threads, work);
     if let Some(error) = lock(&job.error).take() {
         return Err(error);
     }
@@ -337,8 +328,4 @@ impl<'a> Sequential<'a> {
         self.buffer.clear();
         Ok(())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

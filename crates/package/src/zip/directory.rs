@@ -17,9 +17,10 @@ use rustix::fs::{
 };
 
 use super::content::Archive;
-use crate::erofs::writer::{Source, workers};
+use crate::erofs::writer::Source;
 use crate::error::ZipError;
 use crate::nodes::{Kind, Node};
+use crate::parallel::{lock, run, workers};
 
 /// Files up to this many bytes are inflated in one piece.
 const HELD_BYTES: u64 = 1 << 20;
@@ -79,17 +80,12 @@ impl Target<'_> {
                 let mut files = batch.iter().filter(|node| node.kind() == Kind::File);
                 if let Err(problem) = files.try_for_each(|node| self.file(node, &mut buffer)) {
                     failed.store(true, Ordering::Relaxed);
-                    error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(problem);
+                    lock(&error).get_or_insert(problem);
                 }
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 1..workers() {
-                scope.spawn(work);
-            }
-            work();
-        });
-        error.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+        run(workers().min(self.nodes.len().div_ceil(BATCH)), work);
+        lock(&error).take().map_or(Ok(()), Err)
     }
 
     fn file(&self, node: &Node, buffer: &mut Vec<u8>) -> Result<(), ZipError> {

@@ -102,7 +102,7 @@ fn item() -> impl Strategy<Value = Item> {
         prop::collection::vec(any::<u8>(), 0..50),
         (any::<u8>(), 0..20_000_usize).prop_map(|(byte, length)| vec![byte; length]),
         (any::<u64>(), 0..9000_usize).prop_map(|(seed, length)| {
-            (0..length as u64).map(|at| (seed.wrapping_mul(at * at | 1) >> 40) as u8).collect()
+            (0..length as u64).map(|at| (seed.wrapping_mul((at * at) | 1) >> 40) as u8).collect()
         }),
     ];
     let mode = prop::sample::select(vec![0o644, 0o755, 0o600, 0o664, 0o444, 0o500, 0o777]);

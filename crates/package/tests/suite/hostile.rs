@@ -181,7 +181,7 @@ fn places_that_overlap_or_are_none() {
         Entry::HeadersDisagree("name"),
     );
     // The quine of overlaps: a stored entry whose data is the next entry.
-    let inner = zip(&[b.clone()]);
+    let inner = zip(std::slice::from_ref(&b));
     let inner = &inner[..31 + 10];
     let outer = Raw::stored("a", inner);
     let hidden = Raw { local_offset: Some(31), data: Vec::new(), ..b.clone() };

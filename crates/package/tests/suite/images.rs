@@ -1,6 +1,7 @@
 //! Images against the kernel and erofs-utils; damaged ones against the reader.
 
 use std::fs::{self, File};
+use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use bojagi_package::error::ImageError;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::raw_zip::{Raw, zip};
-use crate::support::{accepted, directory_tree, image_tree, ingest, run};
+use crate::support::{Tree, accepted, directory_tree, image_tree, ingest, run};
 
 /// A mounted image; unmounted when dropped.
 struct Mounted<'a>(&'a Path);
@@ -50,19 +51,39 @@ fn varied() -> Vec<Raw> {
     entries
 }
 
-#[test]
-fn privileged_the_kernel_sees_the_same_tree() {
-    let bytes = zip(&varied());
-    let (file, _) = ingest(&bytes).expect("accepted");
+/// The tree that the kernel sees in an image.
+fn mounted_tree(image: &File) -> Tree {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (path, point) = (directory.path().join("image"), directory.path().join("mounted"));
-    std::io::copy(&mut &file, &mut File::create(&path).expect("a file")).expect("copied");
+    let mut image = image.try_clone().expect("a file");
+    image.seek(SeekFrom::Start(0)).expect("the start");
+    std::io::copy(&mut image, &mut File::create(&path).expect("a file")).expect("copied");
     fs::create_dir(&point).expect("a directory");
     let mounted = Mounted::new(&path, &point);
     let tree = directory_tree(&point);
     drop(mounted);
+    tree
+}
+
+#[test]
+fn privileged_the_kernel_sees_the_same_tree() {
+    let bytes = zip(&varied());
+    let (file, _) = ingest(&bytes).expect("accepted");
+    let tree = mounted_tree(&file);
     assert_eq!(tree.len(), 4000 + 600 + 300 + 100 + 2 + 3 + 1);
     assert_eq!(tree, accepted(&bytes));
+}
+
+/// As deep as a path can be: too deep for `fsck.erofs`, which calls itself for each directory and runs out of stack.
+#[test]
+fn privileged_the_kernel_goes_as_deep_as_a_path_can() {
+    let deep = format!("{}file", "d/".repeat(1900));
+    let (file, ingested) = ingest(&zip(&[Raw::stored(&deep, "bottom")])).expect("accepted");
+    assert_eq!(ingested.entries, 1901);
+    let tree = mounted_tree(&file);
+    let image = Image::open(file).expect("an image");
+    assert_eq!(image.read_file(deep.as_bytes(), 10).expect("read"), b"bottom");
+    assert_eq!(tree, image_tree(&image));
 }
 
 #[test]
