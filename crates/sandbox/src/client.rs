@@ -119,6 +119,9 @@ impl Shared {
         match event {
             Event::Launched { id, memory_peak } => {
                 let sandbox = self.sandbox(id, fds, memory_peak);
+                if sandbox.is_err() {
+                    self.send_or_log(&Request::Kill { id });
+                }
                 let launch = self.state().launches.remove(&id);
                 match launch {
                     // A sandbox that nobody takes is dropped here, which kills it.

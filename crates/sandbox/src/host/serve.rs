@@ -1,25 +1,25 @@
 //! The launcher's loop: requests, prepared processes, ends of sandboxes, and chores when there is nothing else to do.
 
+mod pool;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use crate::child;
 use crate::child::seccomp::Filters;
 use crate::config::{LauncherConfig, SANDBOX_GROUP, SANDBOX_USER, USER_IDS_PER_SANDBOX};
 use crate::host::cgroup::{Cgroup, Layout};
 use crate::host::images::Images;
 use crate::host::network::Gateway;
-use crate::host::scratch::{self, Made, Scratch, Task};
+use crate::host::scratch::{self, Scratch, Task};
 use crate::host::slot::{Indexes, Slot, Stage};
 use crate::spec::{Network, SandboxSpec};
-use crate::sys;
 use crate::wire::{self, Event, Failure, FromChild, Request, Start, Step};
 
 /// What an epoll event is about: the two conversations, or a slot's descriptor: `4 * slot + …`.
@@ -28,10 +28,6 @@ const SCRATCH: u64 = 1;
 const CONTROL: u64 = 0;
 const PIDFD: u64 = 1;
 const MEMORY: u64 = 2;
-/// How many `/tmp` file systems of each size in use are kept ready.
-const SCRATCH_READY: usize = 2;
-/// Of how many sizes; the one longest unused is given up.
-const SCRATCH_SIZES: usize = 8;
 /// How long nothing must have happened before the pool is refilled, while it still holds something: what was just launched needs the
 /// CPUs more.
 const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 15_000_000 };
@@ -369,170 +365,6 @@ impl Launcher {
         }
         self.indexes.give_back(slot.index);
         self.dead_groups.push(slot.cgroup);
-    }
-
-    fn on_scratch(&mut self) {
-        match wire::receive::<Made>(&self.scratch) {
-            Ok(Some((made, fds))) => {
-                let sizes = self.sizes.entry(made.bytes).or_default();
-                sizes.asked_for = sizes.asked_for.saturating_sub(1);
-                let mut fds = fds.into_iter();
-                match (fds.next(), fds.next(), made.failure) {
-                    (Some(mount), Some(root), _) => sizes.ready.push(Scratch { mount, root }),
-                    (_, _, Some(failure)) => self.scratch_failed(made.bytes, failure),
-                    _ => {}
-                }
-                self.start_waiting();
-            }
-            Ok(None) | Err(_) => {
-                let _ = epoll::delete(&self.epoll, &self.scratch);
-                self.log(true, "the process that prepares /tmp is gone; restart Bojagi".to_owned());
-                while let Some((id, _)) = self.waiting.pop_front() {
-                    let failure = Failure { step: "prepare /tmp".into(), errno: libc::EPIPE, exec: false };
-                    self.tell(&Event::NotLaunched { id, failure }, &[]);
-                }
-            }
-        }
-    }
-
-    fn scratch_failed(&mut self, bytes: u64, failure: Failure) {
-        let position = self.waiting.iter().position(|(_, spec)| spec.limits.tmp_bytes == bytes);
-        match position.and_then(|at| self.waiting.remove(at)) {
-            Some((id, _)) => self.tell(&Event::NotLaunched { id, failure }, &[]),
-            None => {
-                self.sizes.remove(&bytes);
-                let error = io::Error::from_raw_os_error(failure.errno);
-                self.log(true, format!("cannot prepare a /tmp of {bytes} bytes: {}: {error}", failure.step));
-            }
-        }
-    }
-
-    fn ask_scratch(&self, task: &Task, fds: &[BorrowedFd<'_>]) {
-        // When that process is gone, so are its mounts; the loop has told the server.
-        let _ = wire::send(&self.scratch, task, fds);
-    }
-
-    /// Asks at once for what waiting launches lack; what only refills the pool is a chore.
-    fn refill_for_waiting(&mut self) {
-        while self.preparing + self.prepared.len() < self.waiting.len() && !self.preparing_fails {
-            self.prepare_one();
-        }
-        let mut wanted: HashMap<u64, usize> = HashMap::new();
-        for (_, spec) in &self.waiting {
-            *wanted.entry(spec.limits.tmp_bytes).or_default() += 1;
-        }
-        for (bytes, wanted) in wanted {
-            self.ask_for_scratch(bytes, wanted);
-        }
-    }
-
-    fn ask_for_scratch(&mut self, bytes: u64, wanted: usize) {
-        let sizes = self.sizes.entry(bytes).or_default();
-        let lacking = wanted.saturating_sub(sizes.ready.len() + sizes.asked_for);
-        sizes.asked_for += lacking;
-        for _ in 0..lacking {
-            self.ask_scratch(&Task::Make { bytes }, &[]);
-        }
-    }
-
-    /// A size whose file systems run short, while no launch waits.
-    fn short_size(&self) -> Option<u64> {
-        let short = |sizes: &Sizes| sizes.ready.len() + sizes.asked_for < SCRATCH_READY;
-        self.sizes.iter().find(|(_, sizes)| short(sizes)).map(|(bytes, _)| *bytes)
-    }
-
-    fn pool_is_short(&self) -> bool {
-        !self.preparing_fails && self.preparing + self.prepared.len() < self.config.pool_size
-    }
-
-    fn has_chores(&self) -> bool {
-        self.pool_is_short() || self.short_size().is_some() || self.sizes.len() > SCRATCH_SIZES
-    }
-
-    /// Whether the next launch would have to wait.
-    fn is_at_a_loss(&self) -> bool {
-        self.prepared.is_empty() || self.sizes.values().any(|sizes| sizes.ready.is_empty() && sizes.asked_for == 0)
-    }
-
-    /// One thing that can wait.
-    fn do_chore(&mut self) {
-        self.dead_groups.retain(|group| group.remove().is_err());
-        if self.pool_is_short() {
-            self.prepare_one();
-        } else if let Some(bytes) = self.short_size() {
-            self.ask_for_scratch(bytes, SCRATCH_READY);
-        } else if self.sizes.len() > SCRATCH_SIZES {
-            let oldest = self.sizes.iter().min_by_key(|(_, sizes)| sizes.last_used).map(|(bytes, _)| *bytes);
-            if let Some(sizes) = oldest.and_then(|bytes| self.sizes.remove(&bytes)) {
-                sizes.ready.iter().for_each(|scratch| self.ask_scratch(&Task::Erase, &[scratch.root.as_fd()]));
-            }
-        } else if !self.swept {
-            let birth = format!("{:x}-", self.birth);
-            self.swept = self.cgroups.sweep(|name| name.starts_with(&birth)) == 0;
-        }
-    }
-
-    /// Forks a process that prepares itself.
-    fn prepare_one(&mut self) {
-        if let Err(failure) = self.try_prepare() {
-            self.preparing_failed(failure);
-        }
-    }
-
-    fn try_prepare(&mut self) -> Result<(), Failure> {
-        let full = || Failure { step: "find a free range of user ids".into(), errno: libc::EAGAIN, exec: false };
-        let index = self.indexes.take().ok_or_else(full)?;
-        let slot_id = self.next_slot;
-        self.next_slot += 1;
-        let result = self.cgroups.create(&format!("{:x}-{slot_id}", self.birth)).and_then(|cgroup| {
-            let slot = self.fork_into(index, slot_id, &cgroup)?;
-            Ok((cgroup, slot))
-        });
-        let (cgroup, (control, pidfd)) = result.inspect_err(|_| self.indexes.give_back(index))?;
-        let memory_watch = cgroup.watch_out_of_memory()?;
-        self.watch(&control, 4 * slot_id + CONTROL).step("watch a prepared process")?;
-        self.watch(&pidfd, 4 * slot_id + PIDFD).step("watch a prepared process")?;
-        if let Some(watch) = &memory_watch {
-            self.watch(watch, 4 * slot_id + MEMORY).step("watch a prepared process")?;
-        }
-        let slot = Slot {
-            stage: Stage::Preparing,
-            pidfd,
-            control: Some(control),
-            sockets: Vec::new(),
-            cgroup,
-            index,
-            tmp: None,
-            memory_watch,
-            out_of_memory: false,
-        };
-        self.slots.insert(slot_id, slot);
-        self.preparing += 1;
-        Ok(())
-    }
-
-    fn watch(&self, fd: &OwnedFd, data: u64) -> rustix::io::Result<()> {
-        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
-    }
-
-    fn fork_into(&self, index: u32, slot_id: u64, cgroup: &Cgroup) -> Result<(OwnedFd, OwnedFd), Failure> {
-        let (control, theirs) = wire::socket_pair().step("make a socket")?;
-        let birthplace = cgroup.open_for_birth().step("open the control group")?;
-        let cloned = sys::clone_process(libc::CLONE_NEWPID, birthplace.as_ref().map(AsFd::as_fd)).step("fork")?;
-        match cloned {
-            sys::Cloned::Parent { pidfd, .. } => Ok((control, pidfd)),
-            sys::Cloned::Child => {
-                let uplink = self.gateway.as_ref().map(|gateway| gateway.uplink(index, slot_id));
-                child::run(child::Plan {
-                    control: theirs,
-                    stage: Path::new(&self.stage).to_path_buf(),
-                    cgroups: cgroup.to_join(),
-                    first_user: self.config.user_id_base + index * USER_IDS_PER_SANDBOX,
-                    uplink,
-                    filters: &self.filters,
-                })
-            }
-        }
     }
 
     /// Ends everything; the server is gone.
