@@ -79,7 +79,7 @@ class Root:
     def times(self, count, *command):
         """Microseconds that a command takes in this root, `count` times."""
         inside = self.put(spawner())
-        done = subprocess.run(["chroot", self.path, inside, str(count), *command], env=self.environment(), check=True, capture_output=True, text=True)
+        done = subprocess.run([shutil.which("chroot"), self.path, inside, str(count), *command], env=self.environment(), check=True, capture_output=True, text=True)
         return [int(line) for line in done.stdout.split()]
 
     def environment(self):
@@ -92,7 +92,7 @@ class Root:
     def emulated(self):
         """The emulator with the function in it; gives the port that it listens on."""
         port, api = free_port(), free_port()
-        command = ["chroot", self.path, self.put(emulator()), "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
+        command = [shutil.which("chroot"), self.path, self.put(emulator()), "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
                    "--runtime-api-address", f"127.0.0.1:{api}", "--log-level", "error", "/var/runtime/bootstrap", "app.handler"]
         process = subprocess.Popen(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)
