@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("support")
 
 from support import leaks  # noqa: E402
 from support.clients import client as make_client  # noqa: E402
-from support.functions import PROBE, PYTHON, create, fresh_name  # noqa: E402
+from support.functions import ECHO, PROBE, PYTHON, create, fresh_name  # noqa: E402
 from support.server import BINARY, Server, base_image  # noqa: E402
 
 def pytest_addoption(parser):
@@ -97,12 +97,12 @@ def sts(server):
 
 @pytest.fixture
 def function(lambda_):
-    """Makes functions that are deleted after the test: `function(code=…, Timeout=1)` returns the name."""
+    """Makes functions that are deleted after the test: `function("def handler…", Timeout=1)` returns the name."""
     made = []
 
-    def make(*arguments, **more):
-        made.append(more.get("name") or fresh_name())
-        return create(lambda_, *arguments, **{**more, "name": made[-1]})
+    def make(code=ECHO, name=None, **more):
+        made.append(name or fresh_name())
+        return create(lambda_, made[-1], code, **more)
 
     yield make
     for name in made:

@@ -95,7 +95,7 @@ def test_a_key_file_inside_the_data_directory_is_refused(tmp_path):
 
 def test_a_lost_key_file_is_a_sentence_and_not_a_new_key(new_server):
     server = new_server().start()
-    create(client(server), fresh_name(), Environment={"Variables": {"A": "b"}})
+    create(client(server), fresh_name(), Environment={"Variables": {"ONE": "b"}})
     server.stop()
     kept = server.keys.read_bytes()
     server.keys.unlink()
@@ -104,12 +104,12 @@ def test_a_lost_key_file_is_a_sentence_and_not_a_new_key(new_server):
     server.keys.write_bytes(kept)
     server.keys.chmod(0o600)
     server.start()
-    assert client(server).list_functions()["Functions"][0]["Environment"]["Variables"] == {"A": "b"}
+    assert client(server).list_functions()["Functions"][0]["Environment"]["Variables"] == {"ONE": "b"}
 
 
 def test_keys_are_rotated(new_server):
     server = new_server().start()
-    name = create(client(server), fresh_name(), "import os\ndef handler(e, c):\n    return os.environ['A']\n", Environment={"Variables": {"A": "sealed"}})
+    name = create(client(server), fresh_name(), "import os\ndef handler(e, c):\n    return os.environ['ONE']\n", Environment={"Variables": {"ONE": "sealed"}})
     words = ("key", "rotate", "--data-dir", server.data, "--key-file", server.keys)
     refused = run(*words, check=False)
     assert refused.returncode != 0 and "panicked" not in refused.stderr, "not while the server runs"

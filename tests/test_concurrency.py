@@ -109,10 +109,10 @@ def test_new_code_runs_from_the_next_invocation_on(function, lambda_):
 
 
 def test_new_configuration_holds_from_the_next_invocation_on(function, lambda_):
-    name = function("import os\ndef handler(e, c):\n    return [os.environ.get('V'), c.memory_limit_in_mb, c.get_remaining_time_in_millis() > 10_000]\n",
-                    Timeout=5, Environment={"Variables": {"V": "1"}})
+    name = function("import os\ndef handler(e, c):\n    return [os.environ.get('VALUE'), c.memory_limit_in_mb, c.get_remaining_time_in_millis() > 10_000]\n",
+                    Timeout=5, Environment={"Variables": {"VALUE": "1"}})
     assert succeed(lambda_, name)[0] == "1"
-    lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": {"V": "2"}}, MemorySize=256, Timeout=20)
+    lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": {"VALUE": "2"}}, MemorySize=256, Timeout=20)
     wait_updated(lambda_, name)
     value, memory, longer = succeed(lambda_, name)
     assert (value, int(memory), longer) == ("2", 256, True)

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from support.clients import ROLE, CliError, aws
 from support.functions import ECHO, PYTHON, create, fresh_name, invoke, succeed, wait_updated
+from support.waiting import until
 from support.zips import package
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -65,10 +66,10 @@ def test_the_whole_life_of_a_function_with_the_aws_cli(server, tmp_path):
     aws(server, "lambda", "invoke", "--function-name", name, "--payload", "1", out)
     assert json.loads(out.read_text()) == {"second": 1}
 
-    aws(server, "lambda", "update-function-configuration", "--function-name", name, "--timeout", 7, "--environment", "Variables={A=b}")
+    aws(server, "lambda", "update-function-configuration", "--function-name", name, "--timeout", 7, "--environment", "Variables={ONE=b}")
     aws(server, "lambda", "wait", "function-updated-v2", "--function-name", name)
     configuration = aws(server, "lambda", "get-function-configuration", "--function-name", name)
-    assert (configuration["Timeout"], configuration["Environment"]) == (7, {"Variables": {"A": "b"}})
+    assert (configuration["Timeout"], configuration["Environment"]) == (7, {"Variables": {"ONE": "b"}})
 
     aws(server, "lambda", "tag-resource", "--resource", arn, "--tags", "cost=low")
     assert aws(server, "lambda", "list-tags", "--resource", arn)["Tags"] == {"team": "blue", "cost": "low"}
@@ -166,7 +167,9 @@ def test_a_function_is_named_in_every_form_aws_has(function, lambda_, server, fo
     named = form.format(name=name, region=server.region)
     assert lambda_.get_function_configuration(FunctionName=named)["FunctionName"] == name
     assert lambda_.get_function_configuration(FunctionName=named, Qualifier="$LATEST")["FunctionName"] == name
-    assert lambda_.get_function_configuration(FunctionName=f"{named}:$LATEST")["FunctionName"] == name
+    # The ARN is qualified where the request was.
+    qualified = lambda_.get_function_configuration(FunctionName=f"{named}:$LATEST")
+    assert qualified["FunctionArn"] == f"arn:aws:lambda:{server.region}:000000000000:function:{name}:$LATEST"
     assert succeed(lambda_, named, {"form": form}) == {"form": form}
 
 
@@ -257,7 +260,7 @@ def test_updates_hold_to_the_revision_they_name(function, lambda_):
 
 
 def test_update_configuration_changes_what_it_names_and_nothing_else(function, lambda_):
-    name = function(Description="before", Environment={"Variables": {"A": "1"}}, MemorySize=256)
+    name = function(Description="before", Environment={"Variables": {"ONE": "1"}}, MemorySize=256)
     before = without_metadata(lambda_.get_function_configuration(FunctionName=name))
     updated = lambda_.update_function_configuration(FunctionName=name, Description="after")
     assert updated["ResponseMetadata"]["HTTPStatusCode"] == 200
@@ -353,6 +356,7 @@ def test_every_runtime_that_aws_offers_can_be_created(lambda_):
 @pytest.mark.parametrize("runtime", ["java25", "dotnet8"])
 def test_a_runtime_without_its_base_image_says_how_to_get_it(function, lambda_, runtime):
     name = function(Runtime=runtime, Handler="example.Handler", wait=False)
+    until(lambda: lambda_.get_function_configuration(FunctionName=name)["State"] != "Pending", 30, "creation succeeds all the same")
     try:
         answer = invoke(lambda_, name, {})
         text = answer.raw.decode()

@@ -127,7 +127,7 @@ def test_a_presigned_query_is_accepted_until_it_expires(server, function):
 def test_botos_own_presigned_addresses_work(server, sts):
     from urllib.parse import urlsplit
 
-    url = urlsplit(sts.generate_presigned_url("get_caller_identity"))
+    url = urlsplit(sts.generate_presigned_url("get_caller_identity", HttpMethod="GET"))
     status, _, body = server.request("GET", f"{url.path or '/'}?{url.query}")
     assert status == 200 and b"<Account>000000000000</Account>" in body
 

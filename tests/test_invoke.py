@@ -174,7 +174,7 @@ def test_a_payload_of_more_than_six_megabytes_is_refused(function, lambda_):
     with pytest.raises(ClientError) as caught:
         invoke(lambda_, name, raw=b'"' + b"x" * (6 * 1024 * 1024 + 1000) + b'"')
     response = caught.value.response
-    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("RequestTooLargeException", 413)
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("RequestEntityTooLargeException", 413)
     assert response["Error"]["Message"] == "Request must be smaller than 6291456 bytes for the InvokeFunction operation"
 
 

@@ -45,7 +45,7 @@ def role(iam):
 
 
 def test_create_and_get_answer_as_aws_does(role, iam):
-    made = role(Description="하나", Path="/service-role/", MaxSessionDuration=7200, Tags=[{"Key": "k", "Value": "v"}])
+    made = role(Description="Größe", Path="/service-role/", MaxSessionDuration=7200, Tags=[{"Key": "k", "Value": "v"}])
     assert made["Path"] == "/service-role/"
     assert made["Arn"] == f"arn:aws:iam::000000000000:role/service-role/{made['RoleName']}"
     # "IAM identifiers": unique ids of roles begin with AROA.
@@ -55,7 +55,7 @@ def test_create_and_get_answer_as_aws_does(role, iam):
     got = iam.get_role(RoleName=made["RoleName"])["Role"]
     assert {key: got[key] for key in ("RoleName", "Arn", "RoleId", "CreateDate", "AssumeRolePolicyDocument", "Path")} == {
         key: made[key] for key in ("RoleName", "Arn", "RoleId", "CreateDate", "AssumeRolePolicyDocument", "Path")}
-    assert (got["Description"], got["MaxSessionDuration"], got["Tags"]) == ("하나", 7200, [{"Key": "k", "Value": "v"}])
+    assert (got["Description"], got["MaxSessionDuration"], got["Tags"]) == ("Größe", 7200, [{"Key": "k", "Value": "v"}])
 
 
 def test_defaults(role, iam):

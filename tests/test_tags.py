@@ -17,9 +17,9 @@ def fails(call, code, status):
 
 
 def test_tags_are_set_changed_listed_and_removed(function, lambda_):
-    name = function(Tags={"one": "1", "two": "", "한글": "값 with spaces, =+-_.:/@"})
+    name = function(Tags={"one": "1", "two": "", "한글": "값 with spaces =+-_.:/@"})
     arn = arn_of(lambda_, name)
-    assert lambda_.list_tags(Resource=arn)["Tags"] == {"one": "1", "two": "", "한글": "값 with spaces, =+-_.:/@"}
+    assert lambda_.list_tags(Resource=arn)["Tags"] == {"one": "1", "two": "", "한글": "값 with spaces =+-_.:/@"}
     response = lambda_.tag_resource(Resource=arn, Tags={"one": "uno", "three": "3"})
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 204
     response = lambda_.untag_resource(Resource=arn, TagKeys=["two", "한글", "was never there"])

@@ -44,11 +44,14 @@ class Answer:
     version: str | None
 
 
-def invoke(client, name, event=None, log=True, raw=None, **more):
-    """Invokes a function synchronously and takes the answer apart."""
+NOTHING = object()
+
+
+def invoke(client, name, event=NOTHING, log=True, raw=None, **more):
+    """Invokes a function synchronously, without any payload unless one is given, and takes the answer apart."""
     if log:
         more.setdefault("LogType", "Tail")
-    if raw is None and event is not None:
+    if raw is None and event is not NOTHING:
         raw = json.dumps(event)
     if raw is not None:
         more["Payload"] = raw
@@ -64,7 +67,7 @@ def invoke(client, name, event=None, log=True, raw=None, **more):
                   meta["HTTPHeaders"], response.get("ExecutedVersion"))
 
 
-def succeed(client, name, event=None, **more):
+def succeed(client, name, event=NOTHING, **more):
     """Invokes a function, fails when it failed, and returns its result."""
     answer = invoke(client, name, event, **more)
     assert answer.error is None, f"{answer.error}: {answer.raw[:2000]!r}\n{answer.log}"

@@ -109,11 +109,15 @@ def snapshot():
     return {"cgroups": cgroups(), "interfaces": interfaces(), "namespaces": namespaces(), "tables": tables()}
 
 
-def since(before, data):
-    """What is there now that was not there `before`, and what belongs to the data directory; empty when nothing leaks."""
+def since(before, data, others=()):
+    """What is there now that was not there `before`, and what belongs to the data directory; empty when nothing leaks.
+
+    `others` are processes that go on, with all below them.
+    """
     now = snapshot()
     left = {kind: sorted(now[kind] - before[kind]) for kind in now}
-    left["processes"] = [command for command in descendants(os.getpid()).values() if "bojagi" in command or str(data) in command]
+    going_on = set(others).union(*[descendants(pid) for pid in others])
+    left["processes"] = [command for pid, command in descendants(os.getpid()).items() if pid not in going_on and command]
     left["mounts"] = mounts(str(data))
     left["loop devices"] = loop_devices(data)
     return {kind: things for kind, things in left.items() if things}

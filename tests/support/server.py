@@ -54,6 +54,10 @@ def base_image(*names, directory):
         _built.update(wanted)
 
 
+# Servers that were started and not stopped: what is below them is no leak.
+running = set()
+
+
 class Server:
     """One server. `directory` holds its data directory, key file and log, and outlives a restart."""
 
@@ -62,7 +66,7 @@ class Server:
         self.data = self.directory / "data"
         self.keys = self.directory / "keys"
         self.log = self.directory / "log"
-        self.flags = list(flags)
+        self.flags = [*os.environ.get("BOJAGI_TEST_FLAGS", "").split(), *flags]
         self.region = region
         self.prefix = list(prefix)
         self.port = free_port()
@@ -86,6 +90,7 @@ class Server:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(list(map(str, self.command())), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=clean_environment(), start_new_session=True)
+        running.add(self)
         until(self._ready, READY_SECONDS, lambda: f"the server is ready; its log:\n{self.tail()}")
         return self
 
@@ -129,6 +134,7 @@ class Server:
                 raise AssertionError(f"SIGTERM did not end the server within {STOP_SECONDS} s:\n{self.tail()}") from None
             assert self.process.returncode == 0, f"after SIGTERM the server ended with {self.process.returncode}:\n{self.tail()}"
         self.process = None
+        running.discard(self)
         self.assert_nothing_left()
 
     def assert_nothing_left(self):
@@ -137,7 +143,7 @@ class Server:
 
         def clean():
             nonlocal left
-            left = leaks.since(self.before, self.data)
+            left = leaks.since(self.before, self.data, [server.process.pid for server in running if server.process])
             return not left
 
         until(clean, 20, lambda: f"nothing is left of the server, but there is {left}")
