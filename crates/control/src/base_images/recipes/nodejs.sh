@@ -30,6 +30,7 @@ if [ ! -s "$native" ]; then
     ln -sf gawk "$builder/usr/bin/awk"
     ln -sf gcc "$builder/usr/bin/cc"
     ln -sf g++ "$builder/usr/bin/c++"
+    for tool in aclocal automake; do ln -sf "$(cd "$builder/usr/bin" && ls "$tool"-1.*)" "$builder/usr/bin/$tool"; done
     mkdir -p "$builder/build" "$builder/proc" "$builder/dev" "$builder/tmp"
     [ -e "$builder/dev/null" ] || mknod -m 666 "$builder/dev/null" c 1 3
     cp -a "$modules/aws-lambda-ric" "$builder/build/ric"
