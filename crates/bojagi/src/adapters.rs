@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use bojagi_api::Endpoint;
-use bojagi_engine::{EndpointServer, LogEvent, LogOrigin, LogSink};
+use bojagi_engine::{LogEvent, LogOrigin, LogSink};
 use bojagi_store::logs::{LogGroup, LogRecord, LogStore};
-use futures_util::future::BoxFuture;
-use tokio::net::TcpStream;
 
 /// The engine's log lines go to the store's segment files.
 pub struct Logs(pub Arc<LogStore>);
@@ -21,15 +18,5 @@ impl LogSink for Logs {
             message: event.line,
         };
         self.0.append(group, events.into_iter().map(record).collect());
-    }
-}
-
-/// Connections from inside sandboxes go to the same front door as all others.
-pub struct InsideDoor(pub Arc<Endpoint>);
-
-impl EndpointServer for InsideDoor {
-    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()> {
-        let endpoint = self.0.clone();
-        Box::pin(async move { endpoint.serve(stream).await })
     }
 }

@@ -21,7 +21,7 @@ use bojagi_store::{DataDirectory, Images, Keyring};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::{InsideDoor, Logs};
+use crate::adapters::Logs;
 use crate::cli::{BaseImageMode, CodeImages, LogFormat, NetworkMode, UpArgs};
 use crate::configuration::{Places, limits};
 
@@ -160,7 +160,7 @@ async fn serve(
         launcher: launcher.clone(),
         credentials,
         logs: Arc::new(Logs(logs.clone())),
-        endpoint: Arc::new(InsideDoor(endpoint.clone())),
+        endpoint: endpoint.clone(),
         limits: plan.limits.clone(),
         memory_budget_bytes: plan.memory_budget_bytes,
         idle_timeout: Duration::from_secs(arguments.idle_timeout),
@@ -216,6 +216,7 @@ async fn serve(
     });
     server.run(vec![tokio::net::TcpListener::from_std(listener)?], shutdown.clone()).await;
     engine.shutdown(Duration::from_secs(arguments.drain)).await;
+    launcher.shutdown().await.context("the launcher did not end in order")?;
     logged.cancel();
     tasks.close();
     tasks.wait().await;

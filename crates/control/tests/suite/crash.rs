@@ -5,7 +5,6 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crate::support::*;
 
@@ -16,7 +15,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     if let Ok(directory) = std::env::var(DIRECTORY) {
         create_forever(directory.as_ref()).await;
     }
-    for pause_ms in [1, 7, 19] {
+    for acknowledged_before in [3, 8, 17] {
         let parent = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crash::nothing_acknowledged_is_lost_when_the_process_is_killed", "--nocapture"])
@@ -27,11 +26,10 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let acknowledged = |line: String| line.strip_prefix("acknowledged ").map(str::to_owned);
         let mut names = Vec::new();
-        while names.len() < 5 {
+        while names.len() < acknowledged_before {
             names.extend(lines.next().unwrap().ok().and_then(acknowledged));
         }
-        // Into the middle of whatever it does then.
-        std::thread::sleep(Duration::from_millis(pause_ms));
+        // Into the middle of whatever it does now: the next creation is under way.
         child.kill().unwrap();
         child.wait().unwrap();
         names.extend(lines.map_while(Result::ok).filter_map(acknowledged));
