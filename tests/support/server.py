@@ -72,6 +72,7 @@ class Server:
         self.port = free_port()
         self.process = None
         self.before = None
+        self.cgroups = set()
 
     @property
     def url(self):
@@ -116,8 +117,12 @@ class Server:
         """The end of the server's log."""
         return self.log.read_text(errors="replace")[-size:] if self.log.exists() else "(no log)"
 
+    def _note_cgroups(self):
+        self.cgroups |= leaks.cgroups_of([self.process.pid, *leaks.descendants(self.process.pid)])
+
     def kill(self):
         """`kill -9` of the server's process, as a power cut would end it."""
+        self._note_cgroups()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
@@ -125,6 +130,7 @@ class Server:
     def stop(self):
         """Ends the server as an operator does, and checks that nothing is left of it."""
         if self.process is not None and self.process.poll() is None:
+            self._note_cgroups()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(STOP_SECONDS)
@@ -143,7 +149,7 @@ class Server:
 
         def clean():
             nonlocal left
-            left = leaks.since(self.before, self.data, [server.process.pid for server in running if server.process])
+            left = leaks.since(self.before, self.data, self.cgroups, [server.process.pid for server in running if server.process])
             return not left
 
         until(clean, 20, lambda: f"nothing is left of the server, but there is {left}")
