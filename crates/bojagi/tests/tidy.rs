@@ -67,7 +67,9 @@ fn unsafe_stands_only_in_the_sandboxs_system_calls() {
     let home = root().join("crates/sandbox/src/sys");
     for (path, text) in sources() {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let has = code.filter(|line| ["unsafe {", "unsafe fn ", "unsafe impl "].iter().any(|mark| line.contains(mark))).count();
+        let has = code
+            .filter(|line| ["unsafe {", "unsafe fn ", "unsafe impl "].iter().any(|mark| line.contains(mark)))
+            .count();
         assert!(has == 0 || path.starts_with(&home) || path.ends_with("tidy.rs"), "unsafe in {}", path.display());
     }
 }
@@ -75,7 +77,14 @@ fn unsafe_stands_only_in_the_sandboxs_system_calls() {
 #[test]
 fn nothing_unfinished_and_no_sleep_stands_anywhere() {
     // Written in two halves, so that this file does not name what it forbids.
-    let marks = [("todo", "!("), ("unimplemented", "!("), ("dbg", "!("), ("FIX", "ME"), ("#[ign", "ore"), ("thread::sl", "eep")];
+    let marks = [
+        ("todo", "!("),
+        ("unimplemented", "!("),
+        ("dbg", "!("),
+        ("FIX", "ME"),
+        ("#[ign", "ore"),
+        ("thread::sl", "eep"),
+    ];
     for (path, text) in sources() {
         for (a, b) in marks {
             let mark = format!("{a}{b}");

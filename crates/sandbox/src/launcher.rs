@@ -91,4 +91,9 @@ pub trait SandboxControl: Send + Sync {
     /// # Errors
     /// The kernel's error, such as when the sandbox has ended.
     fn freeze(&self, frozen: bool) -> std::io::Result<()>;
+    /// Changes the share of CPU, in thousandths of a CPU: an environment may use more while it starts than while it serves.
+    ///
+    /// # Errors
+    /// The kernel's error, such as when the sandbox has ended.
+    fn set_cpu(&self, cpu_millis: u32) -> std::io::Result<()>;
 }
