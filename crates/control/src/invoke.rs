@@ -4,6 +4,7 @@
 //! withdraws the version. An update under way does not: what was before serves until the update is `Successful`.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use bojagi_engine::{CodeImage, CodeImageForm, Deployable, Invocation, Mount, Out
 use bojagi_model::function::State;
 use bojagi_model::runtime::{self, Runtime};
 use bojagi_model::{Digest, Error, ErrorKind, Function, FunctionArn, Result, Version};
+
+use bojagi_package::erofs::reader::Image;
+use bojagi_package::error::ImageError;
 use bytes::Bytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -174,7 +178,10 @@ impl Control {
         let catalogued = runtime.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
         // The image knows better than the catalogue, which speaks of images made here.
         let runtime_environment = catalogued.chain(base.metadata.environment).collect();
-        let command = base.metadata.command.unwrap_or_else(|| command(runtime));
+        let command = match base.metadata.command {
+            Some(command) => command,
+            None => command(runtime, &mounts[0].images[0]).map_err(Error::service)?,
+        };
         Ok(Deployable { command, function, root, mounts, runtime_environment })
     }
 
@@ -216,8 +223,23 @@ impl Control {
     }
 }
 
-/// What is started. A `provided` runtime's `bootstrap` is the package's own; Lambda looks in the deployment package first and in layers
-/// then, and there are no layers yet. A package without one fails at its start, which the engine reports as AWS does.
-fn command(runtime: &Runtime) -> Vec<String> {
-    if runtime.is_provided() { vec!["/var/task/bootstrap".to_owned()] } else { runtime.command.clone() }
+/// What is started: the runtime's own command, or a `provided` runtime's `bootstrap`, which is the package's own. Lambda looks in the
+/// deployment package first and in layers then, and there are no layers yet. Nothing where there is no `bootstrap`: the engine
+/// reports that as AWS does.
+fn command(runtime: &Runtime, code: &CodeImage) -> Result<Vec<String>, ImageError> {
+    if !runtime.is_provided() {
+        return Ok(runtime.command.clone());
+    }
+    let is_there = match code.form {
+        CodeImageForm::Directory => std::fs::symlink_metadata(code.path.join("bootstrap")).is_ok(),
+        CodeImageForm::File | CodeImageForm::Loop => {
+            let image = Image::open(File::open(&code.path)?)?;
+            match image.lookup_no_follow(b"bootstrap") {
+                Ok(_) => true,
+                Err(ImageError::NotFound) => false,
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    Ok(if is_there { vec!["/var/task/bootstrap".to_owned()] } else { Vec::new() })
 }

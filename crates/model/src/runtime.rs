@@ -162,7 +162,10 @@ mod tests {
             if runtime.status == Status::Supported {
                 assert_eq!(runtime.command.is_empty(), runtime.is_provided(), "{name}: command");
                 let image = runtime.image.as_deref().and_then(|image| image.split_once(':'));
-                assert!(image.is_some_and(|(repository, tag)| repository == runtime.family && !tag.is_empty()), "{name}");
+                assert!(
+                    image.is_some_and(|(repository, tag)| repository == runtime.family && !tag.is_empty()),
+                    "{name}"
+                );
             } else {
                 assert!(runtime.recipe.is_none(), "{name}: a recipe nobody can use");
                 assert!(runtime.create_blocked_on.is_some(), "{name}: since when is it refused?");
