@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use bojagi_control::base_images::{
     BaseImage, BaseImages, BuildOptions, Form, Mode, Origin, Progress, PublicImages, Settings, required_debian_packages,
 };
+use bojagi_model::runtime::Runtime;
 use bojagi_model::{Architecture, runtime};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
@@ -136,20 +137,23 @@ fn list_text(images: &[BaseImage]) -> anyhow::Result<()> {
         let (made, arch) = (metadata.built_at.date().to_string(), image.architecture.as_str());
         println!("{:<16} {arch:<7} {:>10} {:>10}  {made:<10}  {}", image.runtime, sizes.0, sizes.1, metadata.source);
     }
-    let missing: Vec<&str> = runtime::all()
-        .iter()
-        .filter(|entry| entry.recipe.is_some() && !images.iter().any(|image| image.runtime == entry.identifier))
-        .map(|entry| entry.identifier.as_str())
-        .collect();
-    if !missing.is_empty() {
-        println!("\nCan be built from Debian's packages, too: {}", missing.join(", "));
+    let missing = runtime::all().iter().filter(|entry| !images.iter().any(|image| image.runtime == entry.identifier));
+    let (from_debian, from_aws): (Vec<&Runtime>, Vec<&Runtime>) = missing
+        .filter(|entry| entry.recipe.is_some() || entry.image.is_some())
+        .partition(|entry| entry.recipe.is_some());
+    for (how, entries) in [("Can be built here", from_debian), ("Can be pulled from AWS's registry only", from_aws)] {
+        if !entries.is_empty() {
+            let names: Vec<&str> = entries.iter().map(|entry| entry.identifier.as_str()).collect();
+            println!("\n{how}: {}", names.join(", "));
+        }
     }
     let differing = by_difference(images);
     if !differing.is_empty() {
         println!("\nHow they differ from AWS's images:");
     }
     for (runtimes, sentences) in differing {
-        println!("  {}", runtimes.join(", "));
+        let all = runtimes.len() == images.len() && images.len() > 1;
+        println!("  {}", if all { "all of them".to_owned() } else { runtimes.join(", ") });
         for sentence in sentences {
             println!("    {sentence}");
         }

@@ -231,7 +231,13 @@ fn is_program(root: &Path, path: &str) -> bool {
 fn complaint(text: &str) -> String {
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("skopeo gave no reason");
     let message = line.split_once("msg=\"").map_or(line, |(_, message)| message.trim_end_matches('"'));
-    message.replace("\\\"", "\"").chars().take(400).collect()
+    let message = message.replace("\\\"", "\"");
+    // It repeats the name that was asked for, which the error says already, before what is wrong.
+    let message = match message.strip_prefix("Error parsing image name ") {
+        Some(rest) => rest.split_once("\": ").map_or(rest, |(_, reason)| reason),
+        None => &message,
+    };
+    message.chars().take(400).collect()
 }
 
 /// Images that could not be had a moment ago: nobody waits for the same silence again and again.
@@ -313,7 +319,7 @@ mod tests {
     #[test]
     fn the_reason_is_what_a_person_wants_to_read() {
         let text = "time=\"2026-11-22T19:00:00Z\" level=fatal msg=\"Error parsing image name \\\"docker://x\\\": dial tcp: refused\"\n";
-        assert_eq!(complaint(text), "Error parsing image name \"docker://x\": dial tcp: refused");
+        assert_eq!(complaint(text), "dial tcp: refused");
         assert_eq!(complaint(""), "skopeo gave no reason");
         let unreachable = Unreachable::default();
         assert_eq!(unreachable.reason("a"), None);
