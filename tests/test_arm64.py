@@ -1,13 +1,14 @@
 """A function for the other architecture, on a machine without an interpreter for its programs: refused at once, with the cure."""
 
 import pathlib
+import platform
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 
-from support.clients import client
-from support.functions import ECHO, create, fresh_name, succeed
+from support.functions import ECHO, succeed, wait_updated
+from support.zips import package
 
 # The interpreters that are registered in this machine's kernel.
 BINFMT = pathlib.Path("/proc/sys/fs/binfmt_misc")
@@ -16,8 +17,6 @@ BINFMT = pathlib.Path("/proc/sys/fs/binfmt_misc")
 @pytest.fixture(scope="module")
 def foreign():
     """An architecture that this machine cannot run."""
-    import platform
-
     mine = platform.machine()
     other, interpreter = ("arm64", "qemu-aarch64") if mine == "x86_64" else ("x86_64", "qemu-x86_64")
     assert not (BINFMT / interpreter).exists(), f"{interpreter} is registered here: this file is about machines where it is not"
@@ -46,9 +45,6 @@ def test_others_go_on(function, lambda_, foreign):
 
 
 def test_the_function_runs_once_it_is_for_this_machine(function, lambda_, foreign):
-    from support.functions import wait_updated
-    from support.zips import package
-
     name = function(ECHO, Architectures=[foreign])
     with pytest.raises(ClientError):
         lambda_.invoke(FunctionName=name, Payload=b"{}")

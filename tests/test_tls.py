@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, SSLError
 from support.clients import aws, client
 from support.functions import ECHO, create, fresh_name, succeed
 from support.server import Server, run
+from support.zips import package
 
 
 class Secure(Server):
@@ -65,15 +66,13 @@ def secure(places, base_images, certificate):
 
 
 def test_the_cli_works_over_https(secure, monkeypatch, tmp_path):
-    from support.zips import package
-
     (tmp_path / "p.zip").write_bytes(package({"app.py": ECHO}))
     monkeypatch.setenv("AWS_CA_BUNDLE", secure.authority)
     name = fresh_name("secure")
     aws(secure, "lambda", "create-function", "--function-name", name, "--runtime", "python3.13", "--handler", "app.handler",
         "--role", "arn:aws:iam::000000000000:role/any", "--zip-file", f"fileb://{tmp_path / 'p.zip'}")
     aws(secure, "lambda", "wait", "function-active-v2", "--function-name", name)
-    aws(secure, "lambda", "invoke", "--function-name", name, "--cli-binary-format", "raw-in-base64-out", "--payload", '{"a": "보자기"}', tmp_path / "out")
+    aws(secure, "lambda", "invoke", "--function-name", name, "--payload", '{"a": "보자기"}', tmp_path / "out")
     assert json.loads((tmp_path / "out").read_text()) == {"a": "보자기"}
     # The link to the package is of this server, too, so that what follows it stays with HTTPS.
     location = aws(secure, "lambda", "get-function", "--function-name", name)["Code"]["Location"]
@@ -103,6 +102,7 @@ def test_both_versions_of_http_are_offered(secure, protocol):
         assert wrapped.version() in ("TLSv1.2", "TLSv1.3")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 def test_old_versions_of_tls_are_refused(secure):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(secure.authority)
