@@ -213,13 +213,19 @@ async fn serve(
     endpoint.attach(server.clone());
     announce(&plan, &control, arguments, first_start).await?;
 
-    let stopping = shutdown.clone();
-    tasks.spawn(async move {
-        stop_signal().await;
-        tracing::info!("stopping");
+    // Without its launcher a server can run nothing: it ends, and its supervisor starts both again.
+    let (stopping, watched) = (shutdown.clone(), launcher.clone());
+    let stopped = tasks.spawn(async move {
+        let launcher_lives = tokio::select! {
+            () = stop_signal() => true,
+            ended = watched.ended() => ended.is_err(),
+        };
+        tracing::info!(launcher_lives, "stopping");
         stopping.cancel();
+        launcher_lives
     });
     server.run(vec![tokio::net::TcpListener::from_std(listener)?], shutdown.clone()).await;
+    let launcher_lived = stopped.await.unwrap_or(true);
     engine.shutdown(Duration::from_secs(arguments.drain)).await;
     launcher.shutdown().await.context("the launcher did not end in order")?;
     logged.cancel();
@@ -227,6 +233,9 @@ async fn serve(
     tasks.wait().await;
     base_images.closed().await;
     metadata.close().await;
+    if !launcher_lived {
+        bail!("the launcher process ended, and with it every execution environment; start Bojagi again");
+    }
     tracing::info!("stopped");
     Ok(())
 }
