@@ -5,19 +5,20 @@
 //! ```
 //!
 //! The gateway decides what sandboxes may reach; its rules die with it. The host has one interface, one nftables table and, where
-//! iptables is in use, two rules in `FORWARD` (Docker's policy there is DROP). These are removed at the end, and at the next start
-//! after a launcher that was killed.
+//! iptables is in use, two rules in `FORWARD` (Docker's policy there is DROP). It forwards packets; see [`super::forwarding`]. All of this
+//! is taken back at the end, or at the next start after a launcher that was killed.
 
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces};
 
 use crate::config::{Addresses, LauncherConfig};
+use crate::host::forwarding::Found;
 use crate::netlink::{GATEWAY_IPV6, LOOPBACK, Netlink};
 use crate::spec::Network;
 use crate::sys;
@@ -50,6 +51,9 @@ pub(crate) struct Uplink {
 pub(crate) struct Gateway {
     namespace: OwnedFd,
     host: HostRules,
+    found: Found,
+    /// The file that says so.
+    marker: PathBuf,
 }
 
 /// Removes what a launcher that died has left, and sets NAT up if the configuration asks for it.
@@ -60,20 +64,31 @@ pub(crate) fn set_up(config: &LauncherConfig, name: &str) -> Result<Option<Gatew
     let mut host = HostRules::new(name, config.addresses);
     let marker = config.data_dir.join("network-rules");
     if marker.exists() {
-        host.remove();
-        fs::remove_file(&marker).map_err(|error| format!("Cannot remove {}: {error}.", marker.display()))?;
+        // Empty from a launcher that was killed while it wrote: then nothing had been changed yet.
+        let text =
+            fs::read_to_string(&marker).map_err(|error| format!("Cannot read {}: {error}.", marker.display()))?;
+        undo(&host, &serde_json::from_str(&text).unwrap_or_default(), &marker)?;
     }
     if config.network == Network::None {
         return Ok(None);
     }
-    fs::write(&marker, "").map_err(|error| format!("Cannot write {}: {error}.", marker.display()))?;
-    match make_gateway(&mut host) {
-        Ok(namespace) => Ok(Some(Gateway { namespace, host })),
+    let found = Found::look().map_err(|error| format!("Cannot read the network's settings: {error}."))?;
+    let written = serde_json::to_vec(&found).map_err(std::io::Error::from).and_then(|text| fs::write(&marker, text));
+    written.map_err(|error| format!("Cannot write {}: {error}.", marker.display()))?;
+    match make_gateway(&mut host, &found) {
+        Ok(namespace) => Ok(Some(Gateway { namespace, host, found, marker })),
         Err(sentence) => {
-            host.remove();
+            undo(&host, &found, &marker)?;
             Err(format!("{sentence} {OTHERWISE}"))
         }
     }
+}
+
+/// Takes back everything that was done to the host's own namespace.
+fn undo(host: &HostRules, found: &Found, marker: &Path) -> Result<(), String> {
+    host.remove();
+    found.restore().map_err(|error| format!("Cannot switch off forwarding: {error}."))?;
+    fs::remove_file(marker).map_err(|error| format!("Cannot remove {}: {error}.", marker.display()))
 }
 
 impl Gateway {
@@ -93,9 +108,12 @@ impl Gateway {
         (self.namespace.as_fd(), uplink)
     }
 
-    /// Removes the host's rules; the gateway itself goes with its last sandbox.
-    pub(crate) fn take_down(self) {
-        self.host.remove();
+    /// Takes back what was done to the host; the gateway itself goes with its last sandbox.
+    ///
+    /// # Errors
+    /// A sentence for the operator. The next launcher tries again.
+    pub(crate) fn take_down(self) -> Result<(), String> {
+        undo(&self.host, &self.found, &self.marker)
     }
 }
 
@@ -243,7 +261,7 @@ fn nft(script: &str) -> Result<(), String> {
 }
 
 /// Makes the gateway and connects it to the host's namespace, which the process is in before and after.
-fn make_gateway(host: &mut HostRules) -> Result<OwnedFd, String> {
+fn make_gateway(host: &mut HostRules, found: &Found) -> Result<OwnedFd, String> {
     let fail = |what: &'static str| move |error: std::io::Error| format!("Cannot {what}: {error}.");
     let current = || fs::File::open("/proc/self/ns/net").map(OwnedFd::from);
     let home = current().map_err(fail("open the host's network namespace"))?;
@@ -251,7 +269,7 @@ fn make_gateway(host: &mut HostRules) -> Result<OwnedFd, String> {
     let inside: Result<(OwnedFd, Netlink), String> = (|| {
         let namespace = current().map_err(fail("open the gateway's network namespace"))?;
         let network = Netlink::open().map_err(fail("speak to the gateway's network namespace"))?;
-        forward().map_err(fail("have the gateway forward"))?;
+        Found::look().and_then(|found| found.switch_on()).map_err(fail("have the gateway forward"))?;
         nft(&gateway_script())?;
         Ok((namespace, network))
     })();
@@ -259,9 +277,7 @@ fn make_gateway(host: &mut HostRules) -> Result<OwnedFd, String> {
         .map_err(|error| fail("return to the host's network namespace")(error.into()))?;
     let (namespace, network) = inside?;
     connect(host, &network, &namespace).map_err(fail("connect the gateway to the host"))?;
-    keep_router_advertisements()
-        .and_then(|()| forward())
-        .map_err(fail("switch on forwarding (net.ipv4.ip_forward)"))?;
+    found.switch_on().map_err(fail("switch on forwarding (net.ipv4.ip_forward)"))?;
     host.install()?;
     Ok(namespace)
 }
@@ -307,31 +323,6 @@ fn claim(network: &Netlink, interface: u32, wanted: Addresses) -> std::io::Resul
     Err(refused)
 }
 
-/// Has the namespace that the process is in forward packets.
-fn forward() -> std::io::Result<()> {
-    switch_on("/proc/sys/net/ipv4/ip_forward")?;
-    if has_ipv6() { switch_on("/proc/sys/net/ipv6/conf/all/forwarding") } else { Ok(()) }
-}
-
-/// Writes only where needed: `/proc/sys` may be read-only in a container that forwards already.
-fn switch_on(path: &str) -> std::io::Result<()> {
-    if fs::read_to_string(path)?.trim() == "1" { Ok(()) } else { fs::write(path, "1") }
-}
-
-/// A host that forwards IPv6 no longer listens to routers, unless told to: 1 becomes 2, or it would lose its own route.
-fn keep_router_advertisements() -> std::io::Result<()> {
-    if !has_ipv6() || fs::read_to_string("/proc/sys/net/ipv6/conf/all/forwarding")?.trim() == "1" {
-        return Ok(());
-    }
-    for interface in fs::read_dir("/proc/sys/net/ipv6/conf")? {
-        let path = interface?.path().join("accept_ra");
-        if fs::read_to_string(&path).is_ok_and(|value| value.trim() == "1") {
-            fs::write(path, "2")?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,7 +332,12 @@ mod tests {
         let addresses = Addresses::default();
         let host = HostRules::new("bojagi-0123abcd", addresses);
         assert!(host.interface.len() <= 15, "{}", host.interface);
-        let gateway = Gateway { namespace: fs::File::open("/proc/self/ns/net").unwrap().into(), host };
+        let gateway = Gateway {
+            namespace: fs::File::open("/proc/self/ns/net").unwrap().into(),
+            host,
+            found: Found::default(),
+            marker: PathBuf::new(),
+        };
         let (_, first) = gateway.uplink(0, 1);
         let (_, last) = gateway.uplink(4095, 0xffff);
         assert_eq!(first.ipv4.to_string(), "100.115.1.0");
