@@ -57,7 +57,8 @@ impl Resolved {
         self.versions.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn withdrawals(&self) -> u64 {
+    /// How many withdrawals there have been.
+    pub(crate) fn withdrawals(&self) -> u64 {
         *self.withdrawals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -95,10 +96,30 @@ impl Control {
             transition::refuse_if_busy(&function)?;
         }
         let deployable = Arc::new(self.deployable(function).await?);
-        let handed_out = Arc::downgrade(&deployable);
-        self.handed_out.lock().unwrap_or_else(PoisonError::into_inner).push(handed_out);
-        self.resolved.keep(key, &deployable, noted);
+        self.hand_out(key, &deployable, noted);
         Ok(deployable)
+    }
+
+    /// Resolves a version that has just become ready, whose record was written when there had been `noted` withdrawals: its first
+    /// invocation, which has a start to wait for, then needs no store call either. Only where that takes no waiting; otherwise, and when
+    /// it fails, the first invocation does it and hears why.
+    pub(crate) async fn resolve_ahead(&self, function: Function, noted: u64) {
+        let base = self.config.base_images.resolve(&function.configuration.runtime, function.architecture);
+        if base.is_none() || self.config.code_images == CodeImageForm::Directory {
+            return;
+        }
+        let key = (function.arn.clone(), function.version);
+        match self.deployable(function).await {
+            Ok(deployable) => self.hand_out(key, &Arc::new(deployable), noted),
+            Err(error) => {
+                tracing::debug!(function = %key.0, error = &error as &dyn std::error::Error, "not resolved ahead");
+            }
+        }
+    }
+
+    fn hand_out(&self, key: (FunctionArn, Version), deployable: &Arc<Deployable>, noted: u64) {
+        self.handed_out.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(deployable));
+        self.resolved.keep(key, deployable, noted);
     }
 
     /// `InvocationType=DryRun`: whether the caller could invoke it.
