@@ -16,7 +16,6 @@ use bojagi_model::limits::Limits;
 use bojagi_sandbox::{CodeImageForm, LauncherClient, LauncherConfig, LauncherProcess, Network};
 use bojagi_store::blobs::directory::DirectoryBlobs;
 use bojagi_store::logs::{LogSettings, LogStore};
-use bojagi_store::sqlite::SqliteMetadata;
 use bojagi_store::{DataDirectory, Images, Keyring};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +24,7 @@ use crate::adapters::Logs;
 use crate::base_image::public_images;
 use crate::cli::{BaseImageMode, CodeImages, LogFormat, NetworkMode, UpArgs};
 use crate::configuration::{Places, limits};
+use crate::key;
 
 /// The services that function code can call at the endpoint inside its sandbox, as the SDKs' variables spell them.
 const ENDPOINT_SERVICES: [&str; 3] = ["LAMBDA", "STS", "IAM"];
@@ -50,6 +50,7 @@ pub fn run(arguments: &UpArgs) -> anyhow::Result<()> {
     start_log(arguments)?;
     let plan = plan(arguments)?;
     let directory = DataDirectory::open(&plan.places.data_dir)?;
+    let keyring = key::keyring(&directory, &plan.places)?;
     // Bound before anything is started, so that a port in use costs nothing.
     let listener = bind(plan.listen)?;
     let mut config = LauncherConfig::new(&plan.places.data_dir);
@@ -57,7 +58,7 @@ pub fn run(arguments: &UpArgs) -> anyhow::Result<()> {
     let launcher = bojagi_sandbox::start(config)?;
     bojagi_sandbox::raise_descriptor_limit().context("cannot raise the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(arguments, plan, directory, listener, launcher))
+    runtime.block_on(serve(arguments, plan, directory, keyring, listener, launcher))
 }
 
 fn start_log(arguments: &UpArgs) -> anyhow::Result<()> {
@@ -142,15 +143,15 @@ async fn serve(
     arguments: &UpArgs,
     plan: Plan,
     directory: DataDirectory,
+    keyring: Arc<Keyring>,
     listener: std::net::TcpListener,
     launcher: LauncherProcess,
 ) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
     let directory = Arc::new(directory);
-    let keyring = Arc::new(Keyring::open(&plan.places.key_file)?);
     let first_start = !directory.metadata().exists();
-    let metadata = Arc::new(SqliteMetadata::open(&directory.metadata(), keyring.clone()).await?);
+    let metadata = Arc::new(key::metadata(&directory, keyring.clone(), &plan.places).await?);
     let (logs, log_writer) = LogStore::open(LogSettings::new(directory.logs()))?;
     let logs = Arc::new(logs);
     // Logs have a token of their own: what drains still writes them.

@@ -201,6 +201,8 @@ impl Control {
     async fn base_image(&self, function: &Function) -> Result<BaseImage> {
         let (identifier, architecture) = (function.configuration.runtime.as_str(), function.architecture);
         let images = &self.config.base_images;
+        // First, for a base image that cannot run here is no cure.
+        bojagi_engine::check_architecture(architecture)?;
         if let Some(base) = images.resolve(identifier, architecture) {
             return Ok(base);
         }
