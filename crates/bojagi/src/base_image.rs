@@ -1,6 +1,8 @@
 //! `bojagi base-image`: prepare and list what functions run on.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -101,11 +103,15 @@ fn spinner(name: &str) -> anyhow::Result<ProgressBar> {
 
 fn list(data: &DataArgs, json: bool) -> anyhow::Result<()> {
     let images = open(data, None, &CancellationToken::new())?.list();
-    if json { list_json(&images) } else { list_text(&images) }
+    let text = if json { as_json(&images)? } else { as_text(&images)? };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Who reads has seen enough: `| head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
-#[expect(clippy::print_stdout, reason = "the command line's own output")]
-fn list_json(images: &[BaseImage]) -> anyhow::Result<()> {
+fn as_json(images: &[BaseImage]) -> anyhow::Result<String> {
     let documents: Vec<_> = images
         .iter()
         .map(|image| {
@@ -120,22 +126,22 @@ fn list_json(images: &[BaseImage]) -> anyhow::Result<()> {
             })
         })
         .collect();
-    println!("{}", serde_json::to_string_pretty(&documents)?);
-    Ok(())
+    Ok(serde_json::to_string_pretty(&documents)? + "\n")
 }
 
-#[expect(clippy::print_stdout, reason = "the command line's own output")]
-fn list_text(images: &[BaseImage]) -> anyhow::Result<()> {
+fn as_text(images: &[BaseImage]) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
     if images.is_empty() {
-        println!("No base image is there yet. `bojagi base-image build python3.13` prepares one.");
+        writeln!(text, "No base image is there yet. `bojagi base-image build python3.13` prepares one.")?;
     } else {
-        println!("{:<16} {:<7} {:>10} {:>10}  {:<10}  SOURCE", "RUNTIME", "ARCH", "SIZE", "UNPACKED", "MADE");
+        writeln!(text, "{:<16} {:<7} {:>10} {:>10}  {:<10}  SOURCE", "RUNTIME", "ARCH", "SIZE", "UNPACKED", "MADE")?;
     }
     for image in images {
         let metadata = &image.metadata;
-        let sizes = (format_bytes(metadata.image_bytes), format_bytes(metadata.unpacked_bytes));
+        let (size, unpacked) = (format_bytes(metadata.image_bytes), format_bytes(metadata.unpacked_bytes));
         let (made, arch) = (metadata.built_at.date().to_string(), image.architecture.as_str());
-        println!("{:<16} {arch:<7} {:>10} {:>10}  {made:<10}  {}", image.runtime, sizes.0, sizes.1, metadata.source);
+        let source = &metadata.source;
+        writeln!(text, "{:<16} {arch:<7} {size:>10} {unpacked:>10}  {made:<10}  {source}", image.runtime)?;
     }
     let missing = runtime::all().iter().filter(|entry| !images.iter().any(|image| image.runtime == entry.identifier));
     let (from_debian, from_aws): (Vec<&Runtime>, Vec<&Runtime>) = missing
@@ -144,21 +150,21 @@ fn list_text(images: &[BaseImage]) -> anyhow::Result<()> {
     for (how, entries) in [("Can be built here", from_debian), ("Can be pulled from AWS's registry only", from_aws)] {
         if !entries.is_empty() {
             let names: Vec<&str> = entries.iter().map(|entry| entry.identifier.as_str()).collect();
-            println!("\n{how}: {}", names.join(", "));
+            writeln!(text, "\n{how}: {}", names.join(", "))?;
         }
     }
     let differing = by_difference(images);
     if !differing.is_empty() {
-        println!("\nHow they differ from AWS's images:");
+        writeln!(text, "\nHow they differ from AWS's images:")?;
     }
     for (runtimes, sentences) in differing {
         let all = runtimes.len() == images.len() && images.len() > 1;
-        println!("  {}", if all { "all of them".to_owned() } else { runtimes.join(", ") });
+        writeln!(text, "  {}", if all { "all of them".to_owned() } else { runtimes.join(", ") })?;
         for sentence in sentences {
-            println!("    {sentence}");
+            writeln!(text, "    {sentence}")?;
         }
     }
-    Ok(())
+    Ok(text)
 }
 
 /// The sentences about differences, those that hold for the same runtimes together, and those that hold for most first.

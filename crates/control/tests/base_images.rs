@@ -247,6 +247,22 @@ async fn privileged_awss_image_is_pulled_where_its_registry_answers() {
     let same = tree::ingest(&again.path, &output, Times::Keep).expect("a tree");
     assert_eq!(same.image, image.digest);
 
+    // A pull that nobody waits for any more leaves what was there, and nothing else.
+    let (force, stop) = (BuildOptions { force: true, ..BuildOptions::default() }, CancellationToken::new());
+    let report = |progress: Progress| {
+        if progress.step.starts_with("pulling") {
+            stop.cancel();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        result = images.build("python3.13", ARCHITECTURE, force, report) => panic!("it ended: {result:?}"),
+    }
+    images.settled("python3.13", ARCHITECTURE).await;
+    assert!(scratch_directories(directory.path()).is_empty());
+    assert_eq!(images.resolve("python3.13", ARCHITECTURE).expect("it is there").digest, image.digest);
+
     // A tag that is not there, and one that is no base image: neither makes an image, neither leaves anything.
     let aws = BuildOptions { origin: Origin::Aws, ..BuildOptions::default() };
     let empty = scratch.path().join("empty");
