@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bojagi_api::{Endpoint, HostNames, Server, ServerConfig};
-use bojagi_control::base_images::{BaseImages, Form, Mode, Settings};
+use bojagi_control::base_images::{BaseImages, Form, Mode, PublicImages, Settings};
 use bojagi_control::{Control, ControlConfig, FunctionCredentials, SystemClock};
 use bojagi_engine::{Engine, EngineConfig, host_resolvers};
 use bojagi_model::AccountId;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::adapters::Logs;
+use crate::base_image::public_images;
 use crate::cli::{BaseImageMode, CodeImages, LogFormat, NetworkMode, UpArgs};
 use crate::configuration::{Places, limits};
 use crate::key;
@@ -38,6 +39,7 @@ struct Plan {
     development_keys: bool,
     memory_budget_bytes: u64,
     code_images: CodeImageForm,
+    registry: Option<PublicImages>,
 }
 
 /// Runs the server until it is told to stop.
@@ -111,6 +113,7 @@ fn plan(arguments: &UpArgs) -> anyhow::Result<Plan> {
         development_keys,
         memory_budget_bytes: arguments.memory.map_or_else(|| machine_memory().map(|total| total / 5 * 4), Ok)?,
         code_images,
+        registry: public_images(&arguments.registry)?,
     })
 }
 
@@ -177,6 +180,7 @@ async fn serve(
                 BaseImageMode::OnDemand => Mode::OnDemand,
                 BaseImageMode::Manual => Mode::Manual,
             },
+            registry: plan.registry.clone(),
             form: if plan.code_images == CodeImageForm::Directory { Form::Directory } else { Form::Image },
         },
         shutdown.clone(),

@@ -33,7 +33,7 @@ pub enum LaunchError {
     Gone,
 }
 
-/// How a sandbox's first process ended. When it ends, the kernel ends all others in the sandbox.
+/// How a sandbox's command ended. When it ends, the sandbox's init does, and the kernel ends all others in the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
     /// Its exit status, when it exited.
@@ -78,11 +78,11 @@ pub struct Sandbox {
 pub trait SandboxControl: Send + Sync {
     /// A number unique in the launcher's life; for logs.
     fn id(&self) -> u64;
-    /// The first process's id on the host; for logs and tests.
+    /// The command's process id on the host; for logs and tests. Inside it is process 2: process 1 is the sandbox's init.
     fn pid(&self) -> u32;
-    /// Resolves when the first process has ended. May be called by many and after the end.
+    /// Resolves when the command and everything else inside have ended. May be called by many and after the end.
     fn wait(&self) -> BoxFuture<'_, Exit>;
-    /// Sends SIGTERM to the first process.
+    /// Sends SIGTERM to the command's process.
     fn terminate(&self);
     /// SIGKILL to everything inside. Idempotent; everything of the sandbox is taken down and its `/tmp` erased.
     fn kill(&self);

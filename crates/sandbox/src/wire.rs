@@ -30,7 +30,7 @@ pub(crate) enum Request {
     Launch { id: u64, spec: SandboxSpec },
     /// SIGKILL to everything inside.
     Kill { id: u64 },
-    /// SIGTERM to the first process.
+    /// SIGTERM to the runtime.
     Terminate { id: u64 },
     /// Unmount code images. Answered by `Forgotten`.
     Forget { call: u64, digests: Vec<String> },
@@ -77,10 +77,10 @@ pub struct LauncherInfo {
     pub cgroup_version: u8,
 }
 
-/// A prepared process tells the launcher.
+/// The processes that are to become init and runtime tell the launcher. Init speaks only of failure.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromChild {
-    /// With the sockets that were opened inside: Runtime API, endpoint, DNS over UDP, DNS over TCP.
+    /// With its own pidfd and the sockets that were opened inside: Runtime API, endpoint, DNS over UDP, DNS over TCP.
     Prepared,
     Failed(Failure),
 }

@@ -1,17 +1,17 @@
 //! From a spec to the function's process: one straight line that ends in `execve`.
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use rustix::process::{Resource, Rlimit};
-use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, ThreadNameSpaceType, move_into_thread_name_spaces,
-};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use super::prepare::{Prepared, UPLINK};
+use super::privileges;
 use super::seccomp::Filters;
 use crate::config::{SANDBOX_GROUP, SANDBOX_USER};
 use crate::netlink::Netlink;
@@ -19,19 +19,12 @@ use crate::sys;
 use crate::wire::{Failure, Start, Step};
 
 /// Returns only when a step failed.
-pub(super) fn enter(prepared: Prepared, start: &Start, fds: Vec<OwnedFd>, filters: &Filters) -> Failure {
-    match try_enter(prepared, start, fds, filters) {
-        Ok(never) => match never {},
-        Err(failure) => failure,
-    }
-}
-
-fn try_enter(
+pub(super) fn enter(
     prepared: Prepared,
     start: &Start,
     fds: Vec<OwnedFd>,
     filters: &Filters,
-) -> Result<std::convert::Infallible, Failure> {
+) -> Result<Infallible, Failure> {
     let program = Program::read(start)?;
     let mut fds = fds.into_iter();
     let (Some(output), Some(root), Some(tmp)) = (fds.next(), fds.next(), fds.next()) else {
@@ -71,7 +64,7 @@ fn try_enter(
 
     move_into_thread_name_spaces(prepared.user_namespace.as_fd(), ThreadNameSpaceType::USER)
         .step("enter the user namespace")?;
-    drop_privileges()?;
+    privileges::drop_to(SANDBOX_USER, SANDBOX_GROUP)?;
     rustix::process::chdir(&start.process.working_directory)
         .step_with(|| format!("enter the working directory {}", start.process.working_directory.display()))?;
     seccompiler::apply_filter(&filters.refused).map_err(std::io::Error::other).step("load the system call filter")?;
@@ -87,26 +80,6 @@ fn attach(mount: OwnedFd, at: impl AsRef<Path>, name: &str) -> Result<(), Failur
 
 fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
     rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
-}
-
-/// Becomes the sandbox's user, without any capability and without a way to get one.
-fn drop_privileges() -> Result<(), Failure> {
-    let bits = CapabilitiesSecureBits::NO_ROOT
-        | CapabilitiesSecureBits::NO_ROOT_LOCKED
-        | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
-        | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
-        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
-        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
-    rustix::thread::set_capabilities_secure_bits(bits).step("lock capabilities")?;
-    sys::drop_bounding_set().step("drop the capability bounding set")?;
-    rustix::thread::clear_ambient_capability_set().step("drop ambient capabilities")?;
-    rustix::thread::set_thread_groups(&[]).step("leave all groups")?;
-    let (user, group) = (Uid::from_raw(SANDBOX_USER), Gid::from_raw(SANDBOX_GROUP));
-    rustix::thread::set_thread_res_gid(group, group, group).step("become the sandbox's group")?;
-    rustix::thread::set_thread_res_uid(user, user, user).step("become the sandbox's user")?;
-    let none = CapabilitySet::empty();
-    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
-        .step("drop capabilities")
 }
 
 /// The arguments of `execve`.

@@ -24,7 +24,8 @@ use crate::wire::{Failure, Step};
 pub(crate) const HOST_NAME: &str = "sandbox";
 /// The interface inside that leads out.
 pub(super) const UPLINK: &str = "eth0";
-/// Where the host's killer of last resort looks first: a sandbox goes before the server.
+/// Where the killer of last resort looks first: a sandbox goes before the server, and inside, the function before init, which keeps the
+/// server's score and holds next to nothing.
 const OUT_OF_MEMORY_SCORE: &str = "500";
 
 /// Files and directories of `/proc` that tell of the host or change it: covered by something empty.
@@ -59,14 +60,19 @@ pub(super) struct Prepared {
     pub(super) user_namespace: OwnedFd,
 }
 
-/// Prepares; the process is the first of a new PID namespace, has a single thread and all privileges.
-pub(super) fn prepare(
+/// What init and runtime have in common.
+pub(super) struct Surroundings {
+    sockets: Vec<OwnedFd>,
+    proc: OwnedFd,
+}
+
+/// Makes the control groups, namespaces, network and `/proc` that init and runtime share. The process is the first of a new PID namespace,
+/// has a single thread and all privileges.
+pub(super) fn surroundings(
     stage: &Path,
     cgroups: &[PathBuf],
-    first_user: u32,
     uplink: Option<(OwnedFd, Uplink)>,
-    filters: &Filters,
-) -> Result<Prepared, Failure> {
+) -> Result<Surroundings, Failure> {
     for group in cgroups {
         crate::host::cgroup::write(group, "0").step_with(|| format!("join the control group {}", group.display()))?;
     }
@@ -94,7 +100,12 @@ pub(super) fn prepare(
     }
     let sockets = open_sockets().step("open the service sockets")?;
     enter_stage(stage)?;
-    let proc = mount_proc()?;
+    Ok(Surroundings { sockets, proc: mount_proc()? })
+}
+
+/// Prepares the process that is to become the runtime.
+pub(super) fn prepare(surroundings: Surroundings, first_user: u32, filters: &Filters) -> Result<Prepared, Failure> {
+    let Surroundings { sockets, proc } = surroundings;
     rustix::fs::open("/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .and_then(|file| rustix::io::write(file, OUT_OF_MEMORY_SCORE.as_bytes()))
         .step("set the out of memory score")?;

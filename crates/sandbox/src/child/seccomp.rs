@@ -1,6 +1,6 @@
 //! The system call filter, as data.
 //!
-//! Two filters are loaded. One answers `EPERM` to what is dangerous and known to be, the way a program without privileges is used to
+//! Two filters are loaded by the runtime's process. One answers `EPERM` to what is dangerous and known to be, the way a program without privileges is used to
 //! hear it. The other answers `ENOSYS` to everything that is not listed as needed: a system call that a later kernel brings, and the x32
 //! variants of those that exist, are as if they were not there. The kernel remembers which calls are allowed whatever their arguments are
 //! (Linux 5.11), so that the length of the lists costs nothing.
@@ -157,6 +157,10 @@ const ALLOWED_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[libc::c_long] = &[];
 
+/// All that [`super::init`] does: wait, write once, close what it was given, leave. Anything else kills it, and the sandbox with it.
+const INIT: &[libc::c_long] =
+    &[libc::SYS_wait4, libc::SYS_restart_syscall, libc::SYS_write, libc::SYS_close, libc::SYS_exit_group];
+
 /// Every `CLONE_NEW…` flag: no new namespaces. `clone3` hides its flags from filters and is answered `ENOSYS`, upon which the C library
 /// falls back to `clone`.
 const NAMESPACE_FLAGS: u64 = 0x7E02_0000;
@@ -177,6 +181,8 @@ pub(crate) struct Filters {
     pub(crate) allowed: BpfProgram,
     /// `EPERM` to what is dangerous. The last thing before `execve`.
     pub(crate) refused: BpfProgram,
+    /// For init, in place of the other two.
+    pub(crate) init: BpfProgram,
 }
 
 /// Compiles the tables.
@@ -194,6 +200,7 @@ pub(crate) fn compile() -> Result<Filters, String> {
     Ok(Filters {
         allowed: build(allowed(), errno(libc::ENOSYS), SeccompAction::Allow)?,
         refused: build(refused(), SeccompAction::Allow, errno(libc::EPERM))?,
+        init: build(init(), SeccompAction::KillProcess, SeccompAction::Allow)?,
     })
 }
 
@@ -237,6 +244,14 @@ fn allowed() -> seccompiler::Result<Rules> {
     // What the first filter refuses must pass the second, or its ENOSYS would replace the EPERM.
     let all = ALLOWED.iter().chain(ALLOWED_HERE).chain(REFUSED).chain(REFUSED_HERE).copied();
     Ok(all.chain(conditional).map(|call| (call, Vec::new())).collect())
+}
+
+fn init() -> seccompiler::Result<Rules> {
+    let mut rules: Rules = INIT.iter().map(|call| (*call, Vec::new())).collect();
+    // A standard library built with assertions asks whether a descriptor is open before it closes it.
+    let asked = condition(1, SeccompCmpOp::Eq, u64::from(libc::F_GETFD.cast_unsigned()))?;
+    rules.insert(libc::SYS_fcntl, vec![SeccompRule::new(vec![asked])?]);
+    Ok(rules)
 }
 
 #[cfg(test)]

@@ -244,7 +244,8 @@ impl Cgroup {
             write_if_there(&memory.join("memory.memsw.limit_in_bytes"), &bytes).step("forbid swapping")?;
             write(&cpu.join("cpu.cfs_quota_us"), &quota.to_string()).step("limit CPU")?;
         }
-        write(&pids.join("pids.max"), &limits.processes.to_string()).step("limit processes")
+        // Init is inside as well, and not the function's.
+        write(&pids.join("pids.max"), &limits.processes.saturating_add(1).to_string()).step("limit processes")
     }
 
     /// The files through which the server controls and observes the sandbox: freezer, CPU, and the peak of memory where there is one.

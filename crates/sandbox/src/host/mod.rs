@@ -14,7 +14,7 @@ mod serve;
 mod slot;
 pub(crate) mod stage;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use crate::config::LauncherConfig;
 use crate::sys;
@@ -58,9 +58,8 @@ fn set_up(client: &OwnedFd, config: LauncherConfig) -> Result<serve::Launcher, S
     let (scratch, theirs) = wire::socket_pair().map_err(|error| format!("Cannot make a socket: {error}."))?;
     match sys::clone_process(0, None).map_err(|error| format!("Cannot start a process: {error}."))? {
         sys::Cloned::Child => {
-            let _ = theirs.as_fd();
             let served =
-                crate::child::keep_only(theirs, None).and_then(|(socket, _)| scratch::serve(&socket, &scratch_dir));
+                crate::child::keep_only([theirs], 3).and_then(|[socket]| scratch::serve(&socket, &scratch_dir));
             sys::exit_now(i32::from(served.is_err()))
         }
         sys::Cloned::Parent { .. } => {}

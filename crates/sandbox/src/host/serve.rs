@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use crate::child::init::Ending;
 use crate::child::seccomp::Filters;
 use crate::config::{LauncherConfig, SANDBOX_GROUP, SANDBOX_USER, USER_IDS_PER_SANDBOX};
 use crate::host::cgroup::{Cgroup, Layout};
@@ -28,6 +29,8 @@ const SCRATCH: u64 = 1;
 const CONTROL: u64 = 0;
 const PIDFD: u64 = 1;
 const MEMORY: u64 = 2;
+/// SIGKILL.
+const KILLED: u8 = 9;
 /// How long nothing must have happened before the pool is refilled, while it still holds something: what was just launched needs the
 /// CPUs more.
 const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 15_000_000 };
@@ -194,8 +197,9 @@ impl Launcher {
             self.tell(&Event::NotLaunched { id: launch, failure }, &[]);
         }
         if let Some(slot) = self.slots.values().find(|slot| slot.launch() == Some(launch)) {
+            let whom = if signal == Signal::TERM { slot.runtime.as_ref().unwrap_or(&slot.pidfd) } else { &slot.pidfd };
             // It may have ended just now, which is what was wanted.
-            let _ = pidfd_send_signal(&slot.pidfd, signal);
+            let _ = pidfd_send_signal(whom, signal);
             slot.cgroup.thaw();
         }
     }
@@ -219,6 +223,7 @@ impl Launcher {
                 // It is of no more use: its control group has limits, its conversation may have begun.
                 if let Some(slot) = self.slots.get_mut(&slot) {
                     slot.stage = Stage::Preparing;
+                    slot.control = None;
                     self.preparing += 1;
                     let _ = pidfd_send_signal(&slot.pidfd, Signal::KILL);
                 }
@@ -262,13 +267,15 @@ impl Launcher {
         Ok(())
     }
 
-    /// A prepared process said something, or has executed its command, which closes its end.
+    /// The process of a runtime said something, or has executed its command, which closes its end.
     fn on_control(&mut self, slot_id: u64) {
         let Some(slot) = self.slots.get_mut(&slot_id) else { return };
         let Some(control) = &slot.control else { return };
         match wire::receive::<FromChild>(control) {
-            Ok(Some((FromChild::Prepared, sockets))) => {
-                slot.sockets = sockets;
+            Ok(Some((FromChild::Prepared, fds))) => {
+                let mut fds = fds.into_iter();
+                slot.runtime = fds.next();
+                slot.sockets = fds.collect();
                 slot.stage = Stage::Prepared;
                 self.preparing -= 1;
                 self.prepared.push_back(slot_id);
@@ -286,8 +293,14 @@ impl Launcher {
             }
             Ok(None) | Err(_) => {
                 slot.control = None;
-                if matches!(slot.stage, Stage::Entering { .. }) {
-                    self.launched(slot_id);
+                match slot.stage {
+                    Stage::Entering { .. } => self.launched(slot_id),
+                    Stage::Preparing => self.preparing_failed(Failure {
+                        step: "learn why a process ended while it prepared a sandbox".into(),
+                        errno: libc::ECHILD,
+                        exec: false,
+                    }),
+                    Stage::Prepared | Stage::Running { .. } => {}
                 }
             }
         }
@@ -314,7 +327,8 @@ impl Launcher {
         let slot = &self.slots[&slot_id];
         match controls {
             Ok((freezer, cpu, peak)) => {
-                let mut fds = vec![slot.pidfd.as_fd(), output.as_fd()];
+                let runtime = slot.runtime.as_ref().unwrap_or(&slot.pidfd);
+                let mut fds = vec![runtime.as_fd(), output.as_fd()];
                 fds.extend(sockets.iter().map(AsFd::as_fd));
                 fds.extend([freezer.as_fd(), cpu.as_fd()]);
                 fds.extend(peak.iter().map(AsFd::as_fd));
@@ -335,29 +349,26 @@ impl Launcher {
         let _ = pidfd_send_signal(&slot.pidfd, Signal::KILL);
     }
 
-    /// The first process of a sandbox, and with it all others, has ended.
+    /// The init of a sandbox, and with it every other process inside, has ended.
     fn on_end(&mut self, slot_id: u64) {
         if self.slots.get(&slot_id).is_some_and(|slot| slot.control.is_some()) {
             // What it said before it ended comes first.
             self.on_control(slot_id);
         }
         let Some(slot) = self.slots.remove(&slot_id) else { return };
-        let status = match waitid(WaitId::PidFd(slot.pidfd.as_fd()), WaitIdOptions::EXITED) {
-            Ok(status) => status,
-            Err(error) => {
-                self.log(true, format!("cannot wait for a sandbox: {error}"));
-                None
-            }
-        };
+        if let Err(error) = waitid(WaitId::PidFd(slot.pidfd.as_fd()), WaitIdOptions::EXITED) {
+            self.log(true, format!("cannot wait for a sandbox: {error}"));
+        }
         let out_of_memory = slot.out_of_memory || slot.cgroup.out_of_memory();
         match slot.stage {
             Stage::Preparing => self.preparing -= 1,
             Stage::Prepared => self.prepared.retain(|id| *id != slot_id),
             Stage::Entering { .. } => {}
             Stage::Running { launch } => {
-                let code = status.as_ref().and_then(|status| status.exit_status());
-                let signal = status.as_ref().and_then(|status| status.terminating_signal());
-                self.tell(&Event::Ended { id: launch, status: code, signal, out_of_memory }, &[]);
+                // An init that said nothing was killed, and the runtime by its end.
+                let ending = Ending::read(&slot.ending).unwrap_or(Ending::Signalled(KILLED));
+                let (status, signal) = (ending.exit_status(), ending.signal());
+                self.tell(&Event::Ended { id: launch, status, signal, out_of_memory }, &[]);
             }
         }
         if let Some(tmp) = slot.tmp {

@@ -1,4 +1,4 @@
-//! One process that is being prepared, is prepared, or is a sandbox.
+//! One pair of processes, init and runtime, that is being prepared, is prepared, or is a sandbox.
 
 use std::os::fd::OwnedFd;
 
@@ -17,11 +17,16 @@ pub(super) enum Stage {
     Running { launch: u64 },
 }
 
-/// The process and what belongs to it.
+/// The processes and what belongs to them.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) stage: Stage,
+    /// Init's. When it is killed, so is everything inside; readable when everything has ended.
     pub(super) pidfd: OwnedFd,
+    /// The runtime's, once prepared.
+    pub(super) runtime: Option<OwnedFd>,
+    /// Where init says how the runtime ended.
+    pub(super) ending: OwnedFd,
     /// The launcher's end of the conversation; closed by the kernel's side at `execve`.
     pub(super) control: Option<OwnedFd>,
     /// Opened inside; empty until prepared and once handed out.

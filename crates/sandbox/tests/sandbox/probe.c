@@ -6,17 +6,20 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,6 +192,68 @@ static void privileges(void)
     cat("/proc/self/uid_map");
 }
 
+/* A grandchild whose parent is gone. Says who takes it over, and whether it is collected. */
+static void orphan(void)
+{
+    int ends[2], go[2];
+    pid_t grandchild = 0, parent = 0;
+    char byte;
+    pipe(ends);
+    pipe(go);
+    if (fork() == 0) {
+        if (fork() == 0) {
+            close(go[1]);
+            read(go[0], &byte, 1);
+            grandchild = getpid(), parent = getppid();
+            write(ends[1], &grandchild, sizeof grandchild);
+            write(ends[1], &parent, sizeof parent);
+            _exit(0);
+        }
+        _exit(0);
+    }
+    wait(0);
+    close(go[1]);
+    read(ends[0], &grandchild, sizeof grandchild);
+    read(ends[0], &parent, sizeof parent);
+    printf("orphan of %d\n", parent);
+    for (int i = 0; i < 500 && kill(grandchild, 0) == 0; i++)
+        usleep(10000);
+    result("orphan", kill(grandchild, 0));
+}
+
+/* Everything by which one process can get at another. */
+static void look_at_init(void)
+{
+    static char text[16];
+    const char *files[] = { "auxv", "environ", "maps", "mem", "pagemap", "smaps", "stack", "syscall", "personality",
+                            "task/1/maps", "task/1/environ" };
+    const char *links[] = { "cwd", "exe", "root", "fd/0", "ns/mnt", "ns/net" };
+    char path[64];
+    struct iovec here = { text, sizeof text }, there = { (void *)0x400000, sizeof text };
+    for (unsigned i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "/proc/1/%s", files[i]);
+        int fd = open(path, O_RDONLY);
+        result(path, fd < 0 ? -1 : read(fd, text, sizeof text));
+    }
+    for (unsigned i = 0; i < sizeof links / sizeof *links; i++) {
+        snprintf(path, sizeof path, "/proc/1/%s", links[i]);
+        result(path, readlink(path, text, sizeof text));
+    }
+    list("/proc/1/fd");
+    list("/proc/1/root/");
+    list("/proc/1/map_files");
+    result("write mem", open("/proc/1/mem", O_WRONLY));
+    result("write oom", open("/proc/1/oom_score_adj", O_WRONLY));
+    result("ptrace", ptrace(PTRACE_SEIZE, 1, 0, 0));
+    result("readv", syscall(SYS_process_vm_readv, 1, &here, 1, &there, 1, 0));
+    result("getfd", syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, 1, 0), 0, 0));
+    for (int signal = 0; signal <= 64; signal++)
+        if (kill(1, signal) == 0 || (errno != EPERM && errno != EINVAL))
+            result("kill", signal);
+    printf("looked\n");
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -225,6 +290,16 @@ int main(int argc, char **argv)
             result("kill", kill(atoi(next), 0)), i++;
         } else if (!strcmp(word, "syscalls"))
             syscalls();
+        else if (!strcmp(word, "init"))
+            look_at_init();
+        else if (!strcmp(word, "orphan"))
+            orphan();
+        else if (!strcmp(word, "signal"))
+            result("signal", kill(getpid(), atoi(next))), i++;
+        else if (!strcmp(word, "abort"))
+            abort();
+        else if (!strcmp(word, "segv"))
+            *(volatile int *)0 = 0;
         else if (!strcmp(word, "privileges"))
             privileges();
         else if (!strcmp(word, "env"))

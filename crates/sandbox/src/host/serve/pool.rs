@@ -21,6 +21,9 @@ const SCRATCH_READY: usize = 2;
 /// Of how many sizes; the one longest unused is given up.
 const SCRATCH_SIZES: usize = 8;
 
+/// What the launcher has of a process that it forked: its end of the conversation, the event counter, the process.
+type Forked = (OwnedFd, OwnedFd, OwnedFd);
+
 impl Launcher {
     pub(super) fn on_scratch(&mut self) {
         match wire::receive::<Made>(&self.scratch) {
@@ -143,10 +146,10 @@ impl Launcher {
             }
         };
         let forked = cgroup.watch_out_of_memory().and_then(|memory_watch| {
-            let (control, pidfd) = self.fork_into(index, slot_id, &cgroup)?;
-            Ok((memory_watch, control, pidfd))
+            let (control, ending, pidfd) = self.fork_into(index, slot_id, &cgroup)?;
+            Ok((memory_watch, control, ending, pidfd))
         });
-        let (memory_watch, control, pidfd) = match forked {
+        let (memory_watch, control, ending, pidfd) = match forked {
             Ok(forked) => forked,
             Err(failure) => {
                 self.indexes.give_back(index);
@@ -157,6 +160,8 @@ impl Launcher {
         let slot = Slot {
             stage: Stage::Preparing,
             pidfd,
+            runtime: None,
+            ending,
             control: Some(control),
             sockets: Vec::new(),
             cgroup,
@@ -193,23 +198,27 @@ impl Launcher {
         epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
     }
 
-    fn fork_into(&self, index: u32, slot_id: u64, cgroup: &Cgroup) -> Result<(OwnedFd, OwnedFd), Failure> {
+    fn fork_into(&self, index: u32, slot_id: u64, cgroup: &Cgroup) -> Result<Forked, Failure> {
         let (control, theirs) = wire::socket_pair().step("make a socket")?;
+        let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
+        let ending = rustix::event::eventfd(0, flags).step("make an event counter")?;
+        let uplink = match self.gateway.as_ref().map(|gateway| gateway.uplink(index, slot_id)) {
+            None => None,
+            Some((gateway, uplink)) => Some((gateway.try_clone_to_owned().step("open the gateway")?, uplink)),
+        };
         let birthplace = cgroup.open_for_birth().step("open the control group")?;
         let cloned = sys::clone_process(libc::CLONE_NEWPID, birthplace.as_ref().map(AsFd::as_fd)).step("fork")?;
         match cloned {
-            sys::Cloned::Parent { pidfd, .. } => Ok((control, pidfd)),
-            sys::Cloned::Child => {
-                let uplink = self.gateway.as_ref().map(|gateway| gateway.uplink(index, slot_id));
-                child::run(child::Plan {
-                    control: theirs,
-                    stage: self.stage.clone(),
-                    cgroups: cgroup.to_join(),
-                    first_user: self.config.user_id_base + index * USER_IDS_PER_SANDBOX,
-                    uplink,
-                    filters: &self.filters,
-                })
-            }
+            sys::Cloned::Parent { pidfd, .. } => Ok((control, ending, pidfd)),
+            sys::Cloned::Child => child::run(child::Plan {
+                control: theirs,
+                ending,
+                stage: self.stage.clone(),
+                cgroups: cgroup.to_join(),
+                first_user: self.config.user_id_base + index * USER_IDS_PER_SANDBOX,
+                uplink,
+                filters: &self.filters,
+            }),
         }
     }
 }
