@@ -41,15 +41,21 @@ def places():
 
 
 @pytest.fixture(scope="session")
-def base_images(places):
-    """Makes base images, each once: `base_images("nodejs22.x")`."""
+def python_image(places):
+    """The base image that most tests need. Making one takes minutes, once; fixtures are outside of a test's time limit."""
+    base_image(PYTHON, directory=places / "images")
+
+
+@pytest.fixture(scope="session")
+def base_images(places, python_image):
+    """Makes the base images of the suite's packages, and more when asked: `base_images("java17")`."""
+    base_image("provided.al2023", "nodejs22.x", "java21", directory=places / "images")
     return lambda *names: base_image(*names, directory=places / "images")
 
 
 @pytest.fixture(scope="session")
-def server(places, base_images):
+def server(places, python_image):
     """The server that most tests share."""
-    base_images(PYTHON)
     server = Server(places / "shared")
     try:
         yield server.start()
@@ -58,12 +64,11 @@ def server(places, base_images):
 
 
 @pytest.fixture
-def new_server(places, base_images):
+def new_server(places, python_image):
     """Makes servers of a test's own: `new_server("--network", "none")`. They are started by the test, and stopped after it."""
     made = []
 
     def make(*flags, **more):
-        base_images(PYTHON)
         made.append(Server(places / fresh_name("server"), *flags, **more))
         return made[-1]
 

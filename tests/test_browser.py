@@ -93,9 +93,8 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def target(places, base_images):
+def target(places, python_image):
     """A development server with one function."""
-    base_images("python3.13")
     server = Server(places / "browsed")
     server.start()
     try:

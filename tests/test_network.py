@@ -147,10 +147,9 @@ class Hidden(Server):
 
 
 @contextlib.contextmanager
-def probing(world, places, base_images, *flags):
+def probing(world, places, *flags):
     """A server in the near namespace with a probe function; gives what runs a snippet inside it."""
     near, here = world
-    base_images("python3.13")
     # Not `ip netns exec`, which hides the control groups behind a /sys of its own.
     script = f"mount --bind /etc/netns/{near}/resolv.conf /etc/resolv.conf && exec nsenter --net=/run/netns/{near} \"$@\""
     server = Hidden(places / fresh_name("network"), *(flags or ["--network", "nat"]), prefix=["unshare", "--mount", "sh", "-c", script, "sh"])
@@ -174,8 +173,8 @@ def links(namespace):
 
 
 @pytest.fixture(scope="module")
-def run(world, places, base_images):
-    with probing(world, places, base_images) as inside:
+def run(world, places, python_image):
+    with probing(world, places) as inside:
         yield inside
 
 
@@ -234,14 +233,14 @@ def test_nothing_outside_reaches_in(run, world):
         assert running.result() == "alone"
 
 
-def test_it_works_where_forwarding_is_dropped(world, places, base_images):
+def test_it_works_where_forwarding_is_dropped(world, places, python_image):
     # What a Docker engine does to the host that it runs on.
     near, _ = world
     for tool in ("iptables", "ip6tables"):
         if shutil.which(tool):
             subprocess.run(["ip", "netns", "exec", near, tool, "-P", "FORWARD", "DROP"], check=True, capture_output=True)
     try:
-        with probing(world, places, base_images) as inside:
+        with probing(world, places) as inside:
             assert inside(fetch(INTERNET)) == HOST
             assert inside(fetch(PRIVATE)).startswith("refused")
     finally:
@@ -250,8 +249,8 @@ def test_it_works_where_forwarding_is_dropped(world, places, base_images):
                 subprocess.run(["ip", "netns", "exec", near, tool, "-P", "FORWARD", "ACCEPT"], check=True, capture_output=True)
 
 
-def test_without_a_network_nothing_is_reached(world, places, base_images):
-    with probing(world, places, base_images, "--network", "none") as inside:
+def test_without_a_network_nothing_is_reached(world, places, python_image):
+    with probing(world, places, "--network", "none") as inside:
         for address in (INTERNET, INTERNET6, HOST, PRIVATE, METADATA):
             assert inside(fetch(address)).startswith("refused"), address
         assert inside("import boto3\nresult = boto3.client('sts').get_caller_identity()['Account']") == "000000000000"

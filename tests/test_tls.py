@@ -54,8 +54,7 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def secure(places, base_images, certificate):
-    base_images("python3.13")
+def secure(places, python_image, certificate):
     chain, key, authority = certificate
     server = Secure(places / "secure", "--tls-cert", chain, "--tls-key", key, "--network", "none")
     server.authority = str(authority)
@@ -164,8 +163,7 @@ class Open(Server):
 
 
 @pytest.mark.parametrize("how", ["--insecure-http", "tls"])
-def test_on_other_addresses_everybodys_key_is_refused(places, base_images, certificate, how, monkeypatch):
-    base_images("python3.13")
+def test_on_other_addresses_everybodys_key_is_refused(places, python_image, certificate, how, monkeypatch):
     chain, key, authority = certificate
     kind = type("OpenSecure", (Open, Secure), {}) if how == "tls" else Open
     server = kind(places / fresh_name("open"), "--network", "none", *(["--tls-cert", chain, "--tls-key", key] if how == "tls" else ["--insecure-http"]))
