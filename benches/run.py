@@ -212,7 +212,7 @@ def upload(directory, quick):
         mine = client(server)
         for number in range(2 if quick else 5):
             progress(f"upload beside unzip and sync, {number + 1}")
-            archive = large.variant(number)
+            archive = large.variant(number, directory)
             target = directory / f"unzipped-{number}"
             subprocess.run(["sync"], check=True)
             began = time.perf_counter()
@@ -234,8 +234,8 @@ def upload(directory, quick):
                 time.sleep(0.002)
             ours.append(time.perf_counter() - began)
             peaks.append(memory(server.process.pid)[1] - before - len(body))
-            answer = mine.invoke(FunctionName=name, Payload=EVENT)
-            assert json.load(answer["Payload"]) == json.loads(EVENT)
+            answer = mine.invoke(FunctionName=name, Payload=EVENT)["Payload"].read()
+            assert json.loads(answer) == json.loads(EVENT), answer
             mine.delete_function(FunctionName=name)
             archive.unlink()
     finally:

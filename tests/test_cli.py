@@ -41,7 +41,7 @@ def test_version():
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish", "powershell"])
 def test_completions(shell, tmp_path):
     script = run("completions", shell).stdout
-    assert "base-image" in script and "--data-dir" in script
+    assert "base-image" in script and "data-dir" in script
     if shell == "bash":
         file = tmp_path / "bojagi.bash"
         file.write_text(script)

@@ -1,5 +1,6 @@
 """The wire: every operation of the newest Lambda model answers, errors have their modelled shape, browsers are kept out."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -176,13 +177,13 @@ def test_expect_100_continue(server):
                                   b"GET / HTTP/1.1\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(5000)) + b"\r\n"])
 def test_broken_http_does_not_hurt(server, wire):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
-        try:
+        answer = b""
+        # The server may have hung up before all of it was sent.
+        with contextlib.suppress(OSError):
             raw.sendall(wire)
             raw.shutdown(socket.SHUT_WR)
             answer = raw.recv(200)
-            assert answer == b"" or re.match(rb"HTTP/1.[01] [45]\d\d ", answer)
-        except ConnectionError:
-            pass
+        assert answer == b"" or re.match(rb"HTTP/1.[01] [45]\d\d ", answer)
     assert server.request("GET", "/_bojagi/health")[0] == 200
 
 

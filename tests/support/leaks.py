@@ -75,10 +75,25 @@ def loop_devices(directory):
     return found
 
 
-def cgroups():
-    """Every cgroup with Bojagi's name in its path."""
-    root = pathlib.Path("/sys/fs/cgroup")
-    return {str(path) for path in root.rglob("*bojagi*") if path.is_dir()}
+def cgroups_of(pids):
+    """Names of the control groups, with Bojagi's name in them, that processes are in."""
+    found = set()
+    for pid in pids:
+        try:
+            text = pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            found |= {part for part in line.split(":", 2)[2].split("/") if "bojagi-" in part}
+    return found
+
+
+def cgroups(names):
+    """Where control groups of these names are."""
+    found = []
+    for folder, below, _ in os.walk("/sys/fs/cgroup"):
+        found += [os.path.join(folder, name) for name in below if name in names]
+    return found
 
 
 def interfaces():
@@ -106,18 +121,21 @@ def tables():
 
 def snapshot():
     """What is there before a server starts."""
-    return {"cgroups": cgroups(), "interfaces": interfaces(), "namespaces": namespaces(), "tables": tables()}
+    return {"interfaces": interfaces(), "namespaces": namespaces(), "tables": tables()}
 
 
-def since(before, data, others=()):
+def since(before, data, groups=(), others=()):
     """What is there now that was not there `before`, and what belongs to the data directory; empty when nothing leaks.
 
-    `others` are processes that go on, with all below them.
+    `groups` are names of the server's control groups; `others` are processes that go on, with all below them.
     """
     now = snapshot()
-    left = {kind: sorted(now[kind] - before[kind]) for kind in now}
+    # Everything of one server carries the same mark; another server of this machine has another.
+    marks = {name.partition("-")[2] for name in groups}
+    left = {kind: sorted(thing for thing in now[kind] - before[kind] if not marks or any(mark in thing for mark in marks)) for kind in now}
     going_on = set(others).union(*[descendants(pid) for pid in others])
     left["processes"] = [command for pid, command in descendants(os.getpid()).items() if pid not in going_on and command]
+    left["cgroups"] = cgroups(groups)
     left["mounts"] = mounts(str(data))
     left["loop devices"] = loop_devices(data)
     return {kind: things for kind, things in left.items() if things}

@@ -66,12 +66,15 @@ class Server:
         self.data = self.directory / "data"
         self.keys = self.directory / "keys"
         self.log = self.directory / "log"
-        self.flags = [*os.environ.get("BOJAGI_TEST_FLAGS", "").split(), *flags]
+        # Where this machine cannot give every server a network: BOJAGI_TEST_FLAGS="--network none".
+        more = os.environ.get("BOJAGI_TEST_FLAGS", "").split()
+        self.flags = [*flags] if set(more) & set(flags) else [*more, *flags]
         self.region = region
         self.prefix = list(prefix)
         self.port = free_port()
         self.process = None
         self.before = None
+        self.cgroups = set()
 
     @property
     def url(self):
@@ -116,8 +119,12 @@ class Server:
         """The end of the server's log."""
         return self.log.read_text(errors="replace")[-size:] if self.log.exists() else "(no log)"
 
+    def _note_cgroups(self):
+        self.cgroups |= leaks.cgroups_of([self.process.pid, *leaks.descendants(self.process.pid)])
+
     def kill(self):
         """`kill -9` of the server's process, as a power cut would end it."""
+        self._note_cgroups()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
@@ -125,6 +132,7 @@ class Server:
     def stop(self):
         """Ends the server as an operator does, and checks that nothing is left of it."""
         if self.process is not None and self.process.poll() is None:
+            self._note_cgroups()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(STOP_SECONDS)
@@ -143,7 +151,7 @@ class Server:
 
         def clean():
             nonlocal left
-            left = leaks.since(self.before, self.data, [server.process.pid for server in running if server.process])
+            left = leaks.since(self.before, self.data, self.cgroups, [server.process.pid for server in running if server.process])
             return not left
 
         until(clean, 20, lambda: f"nothing is left of the server, but there is {left}")

@@ -4,6 +4,7 @@
 //! withdraws the version. An update under way does not: what was before serves until the update is `Successful`.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use bojagi_engine::{CodeImage, CodeImageForm, Deployable, Invocation, Mount, Out
 use bojagi_model::function::State;
 use bojagi_model::runtime::{self, Runtime};
 use bojagi_model::{Digest, Error, ErrorKind, Function, FunctionArn, Result, Version};
+
+use bojagi_package::erofs::reader::Image;
+use bojagi_package::error::ImageError;
 use bytes::Bytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -53,7 +57,8 @@ impl Resolved {
         self.versions.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn withdrawals(&self) -> u64 {
+    /// How many withdrawals there have been.
+    pub(crate) fn withdrawals(&self) -> u64 {
         *self.withdrawals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,10 +96,30 @@ impl Control {
             transition::refuse_if_busy(&function)?;
         }
         let deployable = Arc::new(self.deployable(function).await?);
-        let handed_out = Arc::downgrade(&deployable);
-        self.handed_out.lock().unwrap_or_else(PoisonError::into_inner).push(handed_out);
-        self.resolved.keep(key, &deployable, noted);
+        self.hand_out(key, &deployable, noted);
         Ok(deployable)
+    }
+
+    /// Resolves a version that has just become ready, whose record was written when there had been `noted` withdrawals: its first
+    /// invocation, which has a start to wait for, then needs no store call either. Only where that takes no waiting; otherwise, and when
+    /// it fails, the first invocation does it and hears why.
+    pub(crate) async fn resolve_ahead(&self, function: Function, noted: u64) {
+        let base = self.config.base_images.resolve(&function.configuration.runtime, function.architecture);
+        if base.is_none() || self.config.code_images == CodeImageForm::Directory {
+            return;
+        }
+        let key = (function.arn.clone(), function.version);
+        match self.deployable(function).await {
+            Ok(deployable) => self.hand_out(key, &Arc::new(deployable), noted),
+            Err(error) => {
+                tracing::debug!(function = %key.0, error = &error as &dyn std::error::Error, "not resolved ahead");
+            }
+        }
+    }
+
+    fn hand_out(&self, key: (FunctionArn, Version), deployable: &Arc<Deployable>, noted: u64) {
+        self.handed_out.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(deployable));
+        self.resolved.keep(key, deployable, noted);
     }
 
     /// `InvocationType=DryRun`: whether the caller could invoke it.
@@ -171,9 +196,14 @@ impl Control {
             path: base.path,
         }];
         let mounts = vec![Mount { at: PathBuf::from("/var/task"), images: vec![self.code_image(&function).await?] }];
-        let runtime_environment =
-            runtime.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Ok(Deployable { command: command(runtime), function, root, mounts, runtime_environment })
+        let catalogued = runtime.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+        // The image knows better than the catalogue, which speaks of images made here.
+        let runtime_environment = catalogued.chain(base.metadata.environment).collect();
+        let command = match base.metadata.command {
+            Some(command) => command,
+            None => command(runtime, &mounts[0].images[0]).map_err(Error::service)?,
+        };
+        Ok(Deployable { command, function, root, mounts, runtime_environment })
     }
 
     async fn code_image(&self, function: &Function) -> Result<CodeImage> {
@@ -192,29 +222,47 @@ impl Control {
     async fn base_image(&self, function: &Function) -> Result<BaseImage> {
         let (identifier, architecture) = (function.configuration.runtime.as_str(), function.architecture);
         let images = &self.config.base_images;
+        // First, for a base image that cannot run here is no cure.
+        bojagi_engine::check_architecture(architecture)?;
         if let Some(base) = images.resolve(identifier, architecture) {
             return Ok(base);
         }
         images.prepare(identifier, architecture);
         let settled = tokio::time::timeout(BASE_IMAGE_WAIT, images.settled(identifier, architecture)).await;
         let availability = settled.unwrap_or_else(|_| images.availability(identifier, architecture));
-        let (kind, reason) = match availability {
+        let reason = match availability {
             Availability::Ready(base) => return Ok(*base),
             Availability::Building { since, step } => {
                 let seconds = (OffsetDateTime::now_utc() - since).whole_seconds().max(0);
-                let reason = format!("is being made since {seconds} s ({step}). Invoke again in a moment.");
-                (ErrorKind::ResourceNotReady, reason)
+                let message = format!("The base image of {identifier} is being made for {seconds} s now ({step}).");
+                return Err(Error::new(ErrorKind::ResourceNotReady, message));
             }
-            Availability::Missing { how } => (ErrorKind::InvalidRuntime, format!("is not on this machine. {how}")),
-            Availability::Failed { reason, .. } => (ErrorKind::InvalidRuntime, format!("could not be made. {reason}")),
+            Availability::Missing { how: reason } | Availability::Failed { reason, .. } => reason,
         };
-        let message = format!("The base image of the runtime {identifier} ({architecture}) {reason}");
-        Err(Error::new(kind, message))
+        // Lambda's InvalidRuntimeException would say it, but is a 502 in AWS's model, and AWS's clients repeat a 502 for seconds before
+        // they show it. Repeating does not help here: somebody has to do something. A 400 is shown at once, and this one is
+        // modelled for Invoke, too.
+        Err(Error::new(ErrorKind::InvalidParameterValue, format!("The function cannot run: {reason}")))
     }
 }
 
-/// What is started. A `provided` runtime's `bootstrap` is the package's own; Lambda looks in the deployment package first and in layers
-/// then, and there are no layers yet. A package without one fails at its start, which the engine reports as AWS does.
-fn command(runtime: &Runtime) -> Vec<String> {
-    if runtime.is_provided() { vec!["/var/task/bootstrap".to_owned()] } else { runtime.command.clone() }
+/// What is started: the runtime's own command, or a `provided` runtime's `bootstrap`, which is the package's own. Lambda looks in the
+/// deployment package first and in layers then, and there are no layers yet. Nothing where there is no `bootstrap`: the engine
+/// reports that as AWS does.
+fn command(runtime: &Runtime, code: &CodeImage) -> Result<Vec<String>, ImageError> {
+    if !runtime.is_provided() {
+        return Ok(runtime.command.clone());
+    }
+    let is_there = match code.form {
+        CodeImageForm::Directory => std::fs::symlink_metadata(code.path.join("bootstrap")).is_ok(),
+        CodeImageForm::File | CodeImageForm::Loop => {
+            let image = Image::open(File::open(&code.path)?)?;
+            match image.lookup_no_follow(b"bootstrap") {
+                Ok(_) => true,
+                Err(ImageError::NotFound) => false,
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    Ok(if is_there { vec!["/var/task/bootstrap".to_owned()] } else { Vec::new() })
 }

@@ -164,6 +164,10 @@ impl Control {
     /// No such role; the ARN is none.
     pub async fn attach_role_policy(&self, caller: &Caller, role: &str, policy_arn: &str) -> Result<()> {
         check_policy_arn(policy_arn)?;
+        // Only AWS's own policies (owner `aws`) exist: there is no CreatePolicy, so no account has any.
+        if policy_arn.split(':').nth(4) != Some("aws") {
+            return Err(no_such(format!("Policy {policy_arn} does not exist or is not attachable.")));
+        }
         self.change_role(caller, role, |role| {
             if !role.attached_policies.iter().any(|attached| attached == policy_arn) {
                 role.attached_policies.push(policy_arn.to_owned());

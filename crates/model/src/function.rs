@@ -143,6 +143,11 @@ pub struct Function {
 }
 
 impl Function {
+    /// The ARN as Lambda reports it to whoever named a qualifier, or asked for all versions: always with the version.
+    pub fn qualified_arn(&self) -> String {
+        self.arn.qualified(self.version)
+    }
+
     /// The ARN as Lambda reports it: with the number for a published version, without a qualifier for `$LATEST`.
     pub fn function_arn(&self) -> String {
         match self.version {

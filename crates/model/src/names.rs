@@ -30,6 +30,12 @@ impl FromStr for FunctionName {
         let legal = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
         if (1..=64).contains(&text.len()) && text.bytes().all(legal) {
             Ok(FunctionName(text.to_owned()))
+        } else if text.len() > 64 {
+            // AWS's words for what the modelled pattern, made for whole ARNs, lets through.
+            Err(invalid(format!(
+                "1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: \
+                 Member must have length less than or equal to 64"
+            )))
         } else {
             Err(invalid(format!("Invalid function name: {text}")))
         }

@@ -6,6 +6,11 @@ use super::Target;
 use crate::{Caller, Control};
 
 impl Target {
+    /// Whether the request names a qualifier, in either place.
+    pub fn is_qualified(&self) -> bool {
+        self.qualifier.is_some() || self.function.qualifier.is_some()
+    }
+
     /// The function and, when one is named, the qualifier: at the name's end, beside it, or the same at both.
     ///
     /// # Errors

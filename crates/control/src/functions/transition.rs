@@ -105,10 +105,13 @@ impl Control {
         function.state_reason = None;
         function.last_update_status = LastUpdateStatus::Successful;
         function.last_update_status_reason = None;
+        let noted = self.resolved.withdrawals();
         match self.config.metadata.update_function(&function, expected, false).await {
             Ok(_) => {
                 self.withdraw(&function.arn, function.version, Some(function.revision_id));
                 tracing::debug!(function = %function.arn, version = %function.version, "function is active");
+                // The withdrawal just made is the only one that may have come between.
+                self.resolve_ahead(function, noted + 1).await;
                 Ok(true)
             }
             Err(StoreError::Changed) => Ok(false),

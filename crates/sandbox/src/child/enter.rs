@@ -67,7 +67,9 @@ pub(super) fn enter(
     privileges::drop_to(SANDBOX_USER, SANDBOX_GROUP)?;
     rustix::process::chdir(&start.process.working_directory)
         .step_with(|| format!("enter the working directory {}", start.process.working_directory.display()))?;
-    seccompiler::apply_filter(&filters.refused).map_err(std::io::Error::other).step("load the system call filter")?;
+    seccompiler::apply_filter(&filters.refused_last)
+        .map_err(std::io::Error::other)
+        .step("load the last system call filter")?;
     let error = sys::execute(&program.path, &program.arguments, &program.environment);
     let step = start.process.command.first().cloned().unwrap_or_default();
     Err(Failure { step, errno: error.raw_os_error().unwrap_or(libc::EINVAL), exec: true })

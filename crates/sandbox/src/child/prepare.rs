@@ -115,17 +115,20 @@ pub(super) fn prepare(surroundings: Surroundings, first_user: u32, filters: &Fil
         Ok::<_, std::io::Error>(tree)
     };
     let user_namespace = make_user_namespace(first_user)?;
-    rustix::thread::set_no_new_privs(true).step("forbid new privileges")?;
-    // Loading it takes a millisecond. It lets pass what is still to be done here.
-    seccompiler::apply_filter(&filters.allowed).map_err(std::io::Error::other).step("load the system call filter")?;
-    Ok(Prepared {
+    let prepared = Prepared {
         sockets,
         proc,
         dev: cover("/dev", libc::MOUNT_ATTR_NOEXEC).step("prepare /dev")?,
         hosts: cover("/hosts", libc::MOUNT_ATTR_NODEV).step("prepare /etc/hosts")?,
         resolv_conf: cover("/resolv.conf", libc::MOUNT_ATTR_NODEV).step("prepare /etc/resolv.conf")?,
         user_namespace,
-    })
+    };
+    rustix::thread::set_no_new_privs(true).step("forbid new privileges")?;
+    // Loading them takes a millisecond. They let pass what is still to be done to enter.
+    for filter in [&filters.allowed, &filters.refused] {
+        seccompiler::apply_filter(filter).map_err(std::io::Error::other).step("load the system call filter")?;
+    }
+    Ok(prepared)
 }
 
 /// Connects the network namespace to the gateway's by a pair of interfaces.

@@ -3,7 +3,8 @@
 //! Two filters are loaded by the runtime's process. One answers `EPERM` to what is dangerous and known to be, the way a program without privileges is used to
 //! hear it. The other answers `ENOSYS` to everything that is not listed as needed: a system call that a later kernel brings, and the x32
 //! variants of those that exist, are as if they were not there. The kernel remembers which calls are allowed whatever their arguments are
-//! (Linux 5.11), so that the length of the lists costs nothing.
+//! (Linux 5.11), so that the length of the lists costs nothing once they are loaded. Loading them costs: the kernel tries every filter
+//! on every call. Hence all that can be refused ahead of demand is, and what the last steps before `execve` need is a short third filter.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +16,10 @@ use seccompiler::{
 #[rustfmt::skip]
 const REFUSED: &[libc::c_long] = &[
     // The file system tree.
-    libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_chroot, libc::SYS_fsopen, libc::SYS_fsconfig,
-    libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_open_tree, libc::SYS_move_mount, libc::SYS_mount_setattr,
+    libc::SYS_mount, libc::SYS_chroot, libc::SYS_fsopen, libc::SYS_fsconfig, libc::SYS_fsmount, libc::SYS_fspick,
+    libc::SYS_open_tree, libc::SYS_mount_setattr,
     // New namespaces: kernel code that only privileged programs reach otherwise.
-    libc::SYS_unshare, libc::SYS_setns,
+    libc::SYS_unshare,
     // Large parts of the kernel with a long record of holes.
     libc::SYS_bpf, libc::SYS_perf_event_open, libc::SYS_userfaultfd, libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter, libc::SYS_io_uring_register,
@@ -37,6 +38,9 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_fanotify_init, libc::SYS_fanotify_mark, libc::SYS_lookup_dcookie, libc::SYS_migrate_pages,
     libc::SYS_move_pages,
 ];
+
+/// Refused likewise, but needed until just before `execve`: the root is put together and the user namespace entered.
+const REFUSED_LAST: &[libc::c_long] = &[libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_move_mount, libc::SYS_setns];
 
 /// Refused as well, on x86-64 only.
 #[cfg(target_arch = "x86_64")]
@@ -177,11 +181,13 @@ const NETLINK_ROUTE: u64 = 0;
 /// The filters, compiled.
 #[derive(Debug)]
 pub(crate) struct Filters {
-    /// `ENOSYS` to what is not listed; lets pass what the other one refuses, so that it can be loaded while that is still needed.
+    /// `ENOSYS` to what is not listed; lets pass what the other two refuse, so that they can answer it.
     pub(crate) allowed: BpfProgram,
-    /// `EPERM` to what is dangerous. The last thing before `execve`.
+    /// `EPERM` to what is dangerous.
     pub(crate) refused: BpfProgram,
-    /// For init, in place of the other two.
+    /// `EPERM` to what is dangerous and needed to the end. The last thing before `execve`.
+    pub(crate) refused_last: BpfProgram,
+    /// For init, in place of the other three.
     pub(crate) init: BpfProgram,
 }
 
@@ -200,6 +206,7 @@ pub(crate) fn compile() -> Result<Filters, String> {
     Ok(Filters {
         allowed: build(allowed(), errno(libc::ENOSYS), SeccompAction::Allow)?,
         refused: build(refused(), SeccompAction::Allow, errno(libc::EPERM))?,
+        refused_last: build(Ok(refused_last()), SeccompAction::Allow, errno(libc::EPERM))?,
         init: build(init(), SeccompAction::KillProcess, SeccompAction::Allow)?,
     })
 }
@@ -239,10 +246,14 @@ fn refused() -> seccompiler::Result<Rules> {
     Ok(rules)
 }
 
+fn refused_last() -> Rules {
+    REFUSED_LAST.iter().map(|call| (*call, Vec::new())).collect()
+}
+
 fn allowed() -> seccompiler::Result<Rules> {
     let conditional = refused()?.into_keys().filter(|call| !REFUSED.contains(call) && !REFUSED_HERE.contains(call));
-    // What the first filter refuses must pass the second, or its ENOSYS would replace the EPERM.
-    let all = ALLOWED.iter().chain(ALLOWED_HERE).chain(REFUSED).chain(REFUSED_HERE).copied();
+    // What the others refuse must pass this one, or its ENOSYS would replace their EPERM.
+    let all = ALLOWED.iter().chain(ALLOWED_HERE).chain(REFUSED).chain(REFUSED_HERE).chain(REFUSED_LAST).copied();
     Ok(all.chain(conditional).map(|call| (call, Vec::new())).collect())
 }
 
@@ -262,13 +273,18 @@ mod tests {
     fn the_tables_compile_and_no_call_is_in_both() {
         let filters = compile().unwrap();
         assert!(filters.allowed.len() > ALLOWED.len() && filters.refused.len() > REFUSED.len());
-        let both: Vec<_> = ALLOWED.iter().chain(ALLOWED_HERE).filter(|call| REFUSED.contains(call)).collect();
+        let both: Vec<_> = ALLOWED
+            .iter()
+            .chain(ALLOWED_HERE)
+            .filter(|call| REFUSED.contains(call) || REFUSED_LAST.contains(call))
+            .collect();
         assert_eq!(both, Vec::<&libc::c_long>::new());
     }
 
     #[test]
     fn no_call_is_listed_twice() {
-        let mut all: Vec<_> = ALLOWED.iter().chain(ALLOWED_HERE).chain(REFUSED).chain(REFUSED_HERE).collect();
+        let mut all: Vec<_> =
+            ALLOWED.iter().chain(ALLOWED_HERE).chain(REFUSED).chain(REFUSED_HERE).chain(REFUSED_LAST).collect();
         let listed = all.len();
         all.sort_unstable();
         all.dedup();

@@ -50,7 +50,6 @@ pub(crate) struct Uplink {
 #[derive(Debug)]
 pub(crate) struct Gateway {
     namespace: OwnedFd,
-    addresses: Addresses,
     host: HostRules,
     found: Found,
     /// The file that says so.
@@ -62,7 +61,7 @@ pub(crate) struct Gateway {
 /// # Errors
 /// A sentence for the operator.
 pub(crate) fn set_up(config: &LauncherConfig, name: &str) -> Result<Option<Gateway>, String> {
-    let host = HostRules::new(name, config.addresses);
+    let mut host = HostRules::new(name, config.addresses);
     let marker = config.data_dir.join("network-rules");
     if marker.exists() {
         // Empty from a launcher that was killed while it wrote: then nothing had been changed yet.
@@ -76,8 +75,8 @@ pub(crate) fn set_up(config: &LauncherConfig, name: &str) -> Result<Option<Gatew
     let found = Found::look().map_err(|error| format!("Cannot read the network's settings: {error}."))?;
     let written = serde_json::to_vec(&found).map_err(std::io::Error::from).and_then(|text| fs::write(&marker, text));
     written.map_err(|error| format!("Cannot write {}: {error}.", marker.display()))?;
-    match make_gateway(&host, &found) {
-        Ok(namespace) => Ok(Some(Gateway { namespace, addresses: config.addresses, host, found, marker })),
+    match make_gateway(&mut host, &found) {
+        Ok(namespace) => Ok(Some(Gateway { namespace, host, found, marker })),
         Err(sentence) => {
             undo(&host, &found, &marker)?;
             Err(format!("{sentence} {OTHERWISE}"))
@@ -96,15 +95,15 @@ impl Gateway {
     /// The connection of the sandbox with this index, under a name that was never used before.
     pub(crate) fn uplink(&self, index: u32, slot: u64) -> (BorrowedFd<'_>, Uplink) {
         let low = |number: u32| number.to_be_bytes();
-        let [one, two, ..] = self.addresses.ipv4.octets();
+        let [one, two, ..] = self.host.addresses.ipv4.octets();
         let [.., three, four] = low(index + 256); // the first 256 are the host's and the gateway's
-        let mut ipv6 = self.addresses.ipv6.octets();
+        let mut ipv6 = self.host.addresses.ipv6.octets();
         ipv6[12..].copy_from_slice(&low(index + 256));
         let uplink = Uplink {
             peer: format!("s{slot:x}"),
             ipv4: Ipv4Addr::new(one, two, three, four),
             ipv6: ipv6.into(),
-            gateway_ipv4: gateway_ipv4(self.addresses),
+            gateway_ipv4: gateway_ipv4(self.host.addresses),
         };
         (self.namespace.as_fd(), uplink)
     }
@@ -262,7 +261,7 @@ fn nft(script: &str) -> Result<(), String> {
 }
 
 /// Makes the gateway and connects it to the host's namespace, which the process is in before and after.
-fn make_gateway(host: &HostRules, found: &Found) -> Result<OwnedFd, String> {
+fn make_gateway(host: &mut HostRules, found: &Found) -> Result<OwnedFd, String> {
     let fail = |what: &'static str| move |error: std::io::Error| format!("Cannot {what}: {error}.");
     let current = || fs::File::open("/proc/self/ns/net").map(OwnedFd::from);
     let home = current().map_err(fail("open the host's network namespace"))?;
@@ -283,8 +282,8 @@ fn make_gateway(host: &HostRules, found: &Found) -> Result<OwnedFd, String> {
     Ok(namespace)
 }
 
-/// Connects host and gateway by a pair of interfaces.
-fn connect(host: &HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io::Result<()> {
+/// Connects host and gateway by a pair of interfaces, and settles on addresses.
+fn connect(host: &mut HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io::Result<()> {
     let network = Netlink::open()?;
     // That of a launcher that was killed just now may still be on its way out.
     if network.delete(&host.interface).is_ok() {
@@ -295,10 +294,10 @@ fn connect(host: &HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io:
     gateway.up(LOOPBACK)?;
     gateway.up(up)?;
     network.up(down)?;
+    host.addresses = claim(&network, down, host.addresses)?;
     let (ours, theirs) = (host_ipv4(host.addresses), gateway_ipv4(host.addresses));
     network.add_address(down, ours.into(), 32)?;
     gateway.add_address(up, theirs.into(), 32)?;
-    network.add_route(down, (host.addresses.ipv4.into(), 16), Some(theirs.into()))?;
     gateway.add_route(up, (Ipv4Addr::UNSPECIFIED.into(), 0), Some(ours.into()))?;
     if has_ipv6() {
         network.add_address(down, GATEWAY_IPV6.into(), 64)?;
@@ -307,6 +306,21 @@ fn connect(host: &HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io:
         gateway.add_route(up, (IpAddr::from(Ipv6Addr::UNSPECIFIED), 0), Some(GATEWAY_IPV6.into()))?;
     }
     Ok(())
+}
+
+/// The first of the addresses to which the host has no route yet: another server on this machine has its own. The kernel refuses a
+/// second route to the same network, so that two that start at the same time do not both succeed.
+fn claim(network: &Netlink, interface: u32, wanted: Addresses) -> std::io::Result<Addresses> {
+    let mut refused = std::io::ErrorKind::AddrInUse.into();
+    for addresses in wanted.choices() {
+        let gateway = gateway_ipv4(addresses).into();
+        match network.add_route(interface, (addresses.ipv4.into(), 16), Some(gateway)) {
+            Ok(()) => return Ok(addresses),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
 }
 
 #[cfg(test)]
@@ -320,7 +334,6 @@ mod tests {
         assert!(host.interface.len() <= 15, "{}", host.interface);
         let gateway = Gateway {
             namespace: fs::File::open("/proc/self/ns/net").unwrap().into(),
-            addresses,
             host,
             found: Found::default(),
             marker: PathBuf::new(),
@@ -331,5 +344,18 @@ mod tests {
         assert_eq!(last.ipv4.to_string(), "100.115.16.255");
         assert_eq!(last.ipv6.to_string(), "fd62:6f6a:6167:6900::10ff");
         assert_eq!((last.peer.as_str(), last.gateway_ipv4.to_string().as_str()), ("sffff", "100.115.0.2"));
+    }
+
+    #[test]
+    fn sixty_four_servers_have_addresses_of_their_own() {
+        let choices: Vec<Addresses> = Addresses::default().choices().collect();
+        assert_eq!(choices[0], Addresses::default());
+        assert_eq!(choices[13].ipv4.to_string(), "100.64.0.0");
+        assert_eq!(choices[13].ipv6.to_string(), "fd62:6f6a:6167:690d::");
+        let of = |select: fn(&Addresses) -> IpAddr| {
+            choices.iter().map(select).collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!((of(|a| a.ipv4.into()), of(|a| a.ipv6.into())), (64, 64));
+        assert!(choices.iter().all(|a| a.ipv4.octets()[0] == 100 && a.ipv4.octets()[1] >> 6 == 1));
     }
 }

@@ -51,6 +51,8 @@ impl SqliteMetadata {
                 .max_connections(connections)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                // A file does not go away as a server does; the test would double the cost of a first invocation's one query.
+                .test_before_acquire(false)
         };
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations::run(&writer).await?;
