@@ -3,13 +3,14 @@
 import collections
 import concurrent.futures
 import threading
-import time
 
 import pytest
 from botocore.exceptions import ClientError
 
 from support.clients import client
 from support.functions import create, fresh_name, invoke, succeed, wait_updated
+from support.leaks import descendants, processes
+from support.waiting import until
 from support.zips import package
 
 # Says which environment it is, and how many invocations that one has seen at once and in all.
@@ -119,11 +120,11 @@ def test_new_configuration_holds_from_the_next_invocation_on(function, lambda_):
 
 
 def test_an_update_does_not_disturb_an_invocation_under_way(function, lambda_):
-    name = function("import time\ndef handler(e, c):\n    time.sleep(e)\n    return 'old'\n")
+    name = function("import subprocess, time\ndef handler(e, c):\n    if e:\n        subprocess.Popen(['sleep', '4248'])\n        time.sleep(3)\n    return 'old'\n")
     succeed(lambda_, name, 0)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(succeed, lambda_, name, 3)
-        time.sleep(0.5)  # Let the slow invocation begin; were it late, it would answer with the new code and fail the test.
+        running = pool.submit(succeed, lambda_, name, 1)
+        until(lambda: [1 for _, _, command in processes().values() if command == "sleep 4248"], 30, "the slow invocation has begun")
         lambda_.update_function_code(FunctionName=name, ZipFile=package({"app.py": "def handler(e, c):\n    return 'new'\n"}))
         wait_updated(lambda_, name)
         assert succeed(lambda_, name, 0) == "new"
@@ -180,9 +181,6 @@ def test_creations_of_one_name_at_once_make_one(lambda_):
 
 
 def test_idle_environments_are_ended(new_server):
-    from support.leaks import descendants
-    from support.waiting import until
-
     server = new_server("--idle-timeout", "1").start()
     mine = client(server)
     name = create(mine, fresh_name(), "import subprocess\nsubprocess.Popen(['sleep', '4243'])\ndef handler(e, c):\n    return 1\n")

@@ -1,4 +1,9 @@
 // A greeting, with what the function can see of where it runs.
+//
+//	Package it:  CGO_ENABLED=0 go build -tags lambda.norpc -o bootstrap && zip hello.zip bootstrap
+//	Deploy it:   aws lambda create-function --function-name hello --runtime provided.al2023 --handler bootstrap \
+//	                 --role arn:aws:iam::000000000000:role/hello --zip-file fileb://hello.zip
+//	Invoke it:   aws lambda invoke --function-name hello --payload fileb://event.json answer.json
 package main
 
 import (

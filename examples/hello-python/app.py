@@ -1,4 +1,10 @@
-"""A greeting, with what the function can see of where it runs."""
+r"""A greeting, with what the function can see of where it runs.
+
+    Package it:  zip hello.zip app.py
+    Deploy it:   aws lambda create-function --function-name hello --runtime python3.13 --handler app.handler \
+                     --role arn:aws:iam::000000000000:role/hello --zip-file fileb://hello.zip
+    Invoke it:   aws lambda invoke --function-name hello --payload fileb://event.json answer.json
+"""
 
 import os
 import platform

@@ -130,7 +130,9 @@ def since(before, data, groups=(), others=()):
     `groups` are names of the server's control groups; `others` are processes that go on, with all below them.
     """
     now = snapshot()
-    left = {kind: sorted(now[kind] - before[kind]) for kind in now}
+    # Everything of one server carries the same mark; another server of this machine has another.
+    marks = {name.partition("-")[2] for name in groups}
+    left = {kind: sorted(thing for thing in now[kind] - before[kind] if not marks or any(mark in thing for mark in marks)) for kind in now}
     going_on = set(others).union(*[descendants(pid) for pid in others])
     left["processes"] = [command for pid, command in descendants(os.getpid()).items() if pid not in going_on and command]
     left["cgroups"] = cgroups(groups)

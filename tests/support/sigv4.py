@@ -60,7 +60,7 @@ def request(server, method, path, body=b"", *, send_body=None, send_headers=None
     return server.request(method, path, body if send_body is None else send_body, headers)
 
 
-def presign(server, method, path, *, service="lambda", region=None, key="test", secret="test", when=None, expires=300):
+def presign(server, method, path, *, service="lambda", region=None, key="test", secret="test", when=None, expires=300, host=None):
     """The path and query of a presigned request."""
     when = when or datetime.datetime.now(datetime.timezone.utc)
     region = region or server.region
@@ -70,7 +70,7 @@ def presign(server, method, path, *, service="lambda", region=None, key="test", 
     added = urllib.parse.urlencode({"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": f"{key}/{scope}", "X-Amz-Date": stamp,
                                     "X-Amz-Expires": str(expires), "X-Amz-SignedHeaders": "host"}, quote_via=urllib.parse.quote)
     query = f"{query}&{added}" if query else added
-    canonical = _canonical(method, path, query, {"host": f"127.0.0.1:{server.port}"}, hashlib.sha256(b"").hexdigest())
+    canonical = _canonical(method, path, query, {"host": host or f"127.0.0.1:{server.port}"}, hashlib.sha256(b"").hexdigest())
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     signature = hmac.new(_key(secret, date, region, service), text.encode(), hashlib.sha256).hexdigest()
     return f"{path}?{query}&X-Amz-Signature={signature}"

@@ -21,7 +21,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the server in the foreground until SIGTERM or Ctrl-C
     Up(Box<UpArgs>),
-    /// Build and list base images: the operating system, runtime and interface client that functions run on
+    /// Prepare and list base images: the operating system, runtime and interface client that functions run on
     #[command(subcommand)]
     BaseImage(BaseImageCommand),
     /// Wipe the state of a running development server: functions, roles, code, logs (base images stay)
@@ -58,12 +58,25 @@ pub struct DataArgs {
     pub key_file: Option<PathBuf>,
 }
 
+/// Where AWS's public base images are pulled from; shared by the commands that prepare base images.
+#[derive(Clone, Debug, Args)]
+pub struct RegistryArgs {
+    /// Registry and path of AWS's public base images, which are taken where it can be reached, or `none`: always
+    /// build from Debian's packages
+    #[arg(long, value_name = "HOST/PATH", default_value = bojagi_control::base_images::PublicImages::AWS, env = "BOJAGI_BASE_IMAGE_REGISTRY")]
+    pub base_image_registry: String,
+}
+
 /// `bojagi up`.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {
     /// Where state lives.
     #[command(flatten)]
     pub data: DataArgs,
+
+    /// Where AWS's public base images are.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// Address and port to listen on; everything is on this one port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566", env = "BOJAGI_LISTEN")]
@@ -134,19 +147,25 @@ pub struct UpArgs {
 /// `bojagi base-image`.
 #[derive(Debug, Subcommand)]
 pub enum BaseImageCommand {
-    /// Build the base image of a runtime, such as python3.13, from Debian's packages and the runtime interface client
+    /// Prepare the base image of a runtime, such as python3.13: AWS's public one, or from Debian's packages
     Build {
         /// Where state lives.
         #[command(flatten)]
         data: DataArgs,
+        /// Where AWS's public base images are.
+        #[command(flatten)]
+        registry: RegistryArgs,
+        /// What to make it from [default: AWS's image where the registry can be reached, else Debian's packages]
+        #[arg(long, value_enum, value_name = "ORIGIN")]
+        from: Option<BaseImageOrigin>,
         /// Runtime identifiers, as the Lambda API spells them
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
-        /// Build again although it is there
+        /// Prepare again although it is there
         #[arg(long)]
         force: bool,
     },
-    /// List base images: what is there, its size and its source
+    /// List base images: what is there, its size, its source and how it differs from AWS's
     List {
         /// Where state lives.
         #[command(flatten)]
@@ -211,6 +230,15 @@ pub enum BaseImageMode {
     OnDemand,
     /// Only by `bojagi base-image build`
     Manual,
+}
+
+/// `--from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BaseImageOrigin {
+    /// AWS's public image
+    Aws,
+    /// Debian's packages and the runtime interface client
+    Debian,
 }
 
 /// `--log-format`.

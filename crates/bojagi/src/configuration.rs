@@ -5,7 +5,7 @@
 //! defaults, so one parser checks all three and no key can be read in one place and not in another.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use bojagi_model::limits::Limits;
@@ -134,7 +134,7 @@ impl Places {
             None if root => PathBuf::from("/etc/bojagi/keys"),
             None => home("XDG_CONFIG_HOME", ".config")?.join("keys"),
         };
-        if key_file.starts_with(&data_dir) {
+        if resolved(&key_file).starts_with(resolved(&data_dir)) {
             bail!(
                 "the key file {} lies inside the data directory, where a stolen backup would carry both the secrets and their key; \
                  name another place with --key-file",
@@ -147,6 +147,22 @@ impl Places {
         };
         Ok(Places { data_dir, base_image_dir, key_file })
     }
+}
+
+/// Where a path leads: symbolic links are followed as far as the path exists, and `..` in the rest goes up.
+fn resolved(path: &Path) -> PathBuf {
+    for existing in path.ancestors() {
+        let (Ok(found), Ok(rest)) = (existing.canonicalize(), path.strip_prefix(existing)) else { continue };
+        return rest.components().fold(found, |mut found, component| {
+            if component == Component::ParentDir {
+                found.pop();
+            } else {
+                found.push(component);
+            }
+            found
+        });
+    }
+    path.to_owned()
 }
 
 /// The limits in force: AWS's, changed by `--limit NAME=VALUE`.
@@ -216,12 +232,21 @@ mod tests {
 
     #[test]
     fn the_key_file_stays_out_of_the_data_directory() {
-        let data = DataArgs {
-            config: None,
-            data_dir: Some("/srv/b".into()),
-            base_image_dir: None,
-            key_file: Some("/srv/b/keys".into()),
+        let top = tempfile::tempdir().unwrap();
+        let data = top.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::os::unix::fs::symlink(&data, top.path().join("link")).unwrap();
+        let places = |data_dir: &Path, key_file: &str| {
+            let (data_dir, key_file) = (Some(data_dir.to_owned()), Some(top.path().join(key_file)));
+            Places::of(&DataArgs { config: None, data_dir, base_image_dir: None, key_file })
         };
-        assert!(Places::of(&data).is_err());
+        for inside in ["data/keys", "data/not/yet/keys", "other/../data/keys", "link/keys", "data/../link/./keys"] {
+            assert!(places(&data, inside).is_err(), "{inside}");
+            assert!(places(&top.path().join("link"), inside).is_err(), "{inside}, data directory by its link");
+        }
+        for outside in ["keys", "data.keys", "data/../keys", "link/../keys"] {
+            assert!(places(&data, outside).is_ok(), "{outside}");
+        }
+        assert!(places(&top.path().join("new"), "new/keys").is_err());
     }
 }

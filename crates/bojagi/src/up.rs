@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bojagi_api::{Endpoint, HostNames, Server, ServerConfig};
-use bojagi_control::base_images::{BaseImages, Form, Mode, Settings};
+use bojagi_control::base_images::{BaseImages, Form, Mode, PublicImages, Settings};
 use bojagi_control::{Control, ControlConfig, FunctionCredentials, SystemClock};
 use bojagi_engine::{Engine, EngineConfig, host_resolvers};
 use bojagi_model::AccountId;
@@ -16,14 +16,15 @@ use bojagi_model::limits::Limits;
 use bojagi_sandbox::{CodeImageForm, LauncherClient, LauncherConfig, LauncherProcess, Network};
 use bojagi_store::blobs::directory::DirectoryBlobs;
 use bojagi_store::logs::{LogSettings, LogStore};
-use bojagi_store::sqlite::SqliteMetadata;
 use bojagi_store::{DataDirectory, Images, Keyring};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::adapters::Logs;
+use crate::base_image::public_images;
 use crate::cli::{BaseImageMode, CodeImages, LogFormat, NetworkMode, UpArgs};
 use crate::configuration::{Places, limits};
+use crate::key;
 
 /// The services that function code can call at the endpoint inside its sandbox, as the SDKs' variables spell them.
 const ENDPOINT_SERVICES: [&str; 3] = ["LAMBDA", "STS", "IAM"];
@@ -38,6 +39,7 @@ struct Plan {
     development_keys: bool,
     memory_budget_bytes: u64,
     code_images: CodeImageForm,
+    registry: Option<PublicImages>,
 }
 
 /// Runs the server until it is told to stop.
@@ -48,6 +50,7 @@ pub fn run(arguments: &UpArgs) -> anyhow::Result<()> {
     start_log(arguments)?;
     let plan = plan(arguments)?;
     let directory = DataDirectory::open(&plan.places.data_dir)?;
+    let keyring = key::keyring(&directory, &plan.places)?;
     // Bound before anything is started, so that a port in use costs nothing.
     let listener = bind(plan.listen)?;
     let mut config = LauncherConfig::new(&plan.places.data_dir);
@@ -55,7 +58,7 @@ pub fn run(arguments: &UpArgs) -> anyhow::Result<()> {
     let launcher = bojagi_sandbox::start(config)?;
     bojagi_sandbox::raise_descriptor_limit().context("cannot raise the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(arguments, plan, directory, listener, launcher))
+    runtime.block_on(serve(arguments, plan, directory, keyring, listener, launcher))
 }
 
 fn start_log(arguments: &UpArgs) -> anyhow::Result<()> {
@@ -110,6 +113,7 @@ fn plan(arguments: &UpArgs) -> anyhow::Result<Plan> {
         development_keys,
         memory_budget_bytes: arguments.memory.map_or_else(|| machine_memory().map(|total| total / 5 * 4), Ok)?,
         code_images,
+        registry: public_images(&arguments.registry)?,
     })
 }
 
@@ -139,15 +143,15 @@ async fn serve(
     arguments: &UpArgs,
     plan: Plan,
     directory: DataDirectory,
+    keyring: Arc<Keyring>,
     listener: std::net::TcpListener,
     launcher: LauncherProcess,
 ) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
     let directory = Arc::new(directory);
-    let keyring = Arc::new(Keyring::open(&plan.places.key_file)?);
     let first_start = !directory.metadata().exists();
-    let metadata = Arc::new(SqliteMetadata::open(&directory.metadata(), keyring.clone()).await?);
+    let metadata = Arc::new(key::metadata(&directory, keyring.clone(), &plan.places).await?);
     let (logs, log_writer) = LogStore::open(LogSettings::new(directory.logs()))?;
     let logs = Arc::new(logs);
     // Logs have a token of their own: what drains still writes them.
@@ -176,6 +180,7 @@ async fn serve(
                 BaseImageMode::OnDemand => Mode::OnDemand,
                 BaseImageMode::Manual => Mode::Manual,
             },
+            registry: plan.registry.clone(),
             form: if plan.code_images == CodeImageForm::Directory { Form::Directory } else { Form::Image },
         },
         shutdown.clone(),
@@ -208,13 +213,19 @@ async fn serve(
     endpoint.attach(server.clone());
     announce(&plan, &control, arguments, first_start).await?;
 
-    let stopping = shutdown.clone();
-    tasks.spawn(async move {
-        stop_signal().await;
-        tracing::info!("stopping");
+    // Without its launcher a server can run nothing: it ends, and its supervisor starts both again.
+    let (stopping, watched) = (shutdown.clone(), launcher.clone());
+    let stopped = tasks.spawn(async move {
+        let launcher_lives = tokio::select! {
+            () = stop_signal() => true,
+            ended = watched.ended() => ended.is_err(),
+        };
+        tracing::info!(launcher_lives, "stopping");
         stopping.cancel();
+        launcher_lives
     });
     server.run(vec![tokio::net::TcpListener::from_std(listener)?], shutdown.clone()).await;
+    let launcher_lived = stopped.await.unwrap_or(true);
     engine.shutdown(Duration::from_secs(arguments.drain)).await;
     launcher.shutdown().await.context("the launcher did not end in order")?;
     logged.cancel();
@@ -222,6 +233,9 @@ async fn serve(
     tasks.wait().await;
     base_images.closed().await;
     metadata.close().await;
+    if !launcher_lived {
+        bail!("the launcher process ended, and with it every execution environment; start Bojagi again");
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -196,9 +196,13 @@ impl Control {
             path: base.path,
         }];
         let mounts = vec![Mount { at: PathBuf::from("/var/task"), images: vec![self.code_image(&function).await?] }];
-        let runtime_environment =
-            runtime.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let command = command(runtime, &mounts[0].images[0]).map_err(Error::service)?;
+        let catalogued = runtime.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+        // The image knows better than the catalogue, which speaks of images made here.
+        let runtime_environment = catalogued.chain(base.metadata.environment).collect();
+        let command = match base.metadata.command {
+            Some(command) => command,
+            None => command(runtime, &mounts[0].images[0]).map_err(Error::service)?,
+        };
         Ok(Deployable { command, function, root, mounts, runtime_environment })
     }
 
@@ -218,24 +222,27 @@ impl Control {
     async fn base_image(&self, function: &Function) -> Result<BaseImage> {
         let (identifier, architecture) = (function.configuration.runtime.as_str(), function.architecture);
         let images = &self.config.base_images;
+        // First, for a base image that cannot run here is no cure.
+        bojagi_engine::check_architecture(architecture)?;
         if let Some(base) = images.resolve(identifier, architecture) {
             return Ok(base);
         }
         images.prepare(identifier, architecture);
         let settled = tokio::time::timeout(BASE_IMAGE_WAIT, images.settled(identifier, architecture)).await;
         let availability = settled.unwrap_or_else(|_| images.availability(identifier, architecture));
-        let (kind, reason) = match availability {
+        let reason = match availability {
             Availability::Ready(base) => return Ok(*base),
             Availability::Building { since, step } => {
                 let seconds = (OffsetDateTime::now_utc() - since).whole_seconds().max(0);
-                let reason = format!("is being made since {seconds} s ({step}). Invoke again in a moment.");
-                (ErrorKind::ResourceNotReady, reason)
+                let message = format!("The base image of {identifier} is being made for {seconds} s now ({step}).");
+                return Err(Error::new(ErrorKind::ResourceNotReady, message));
             }
-            Availability::Missing { how } => (ErrorKind::InvalidRuntime, format!("is not on this machine. {how}")),
-            Availability::Failed { reason, .. } => (ErrorKind::InvalidRuntime, format!("could not be made. {reason}")),
+            Availability::Missing { how: reason } | Availability::Failed { reason, .. } => reason,
         };
-        let message = format!("The base image of the runtime {identifier} ({architecture}) {reason}");
-        Err(Error::new(kind, message))
+        // Lambda's InvalidRuntimeException would say it, but is a 502 in AWS's model, and AWS's clients repeat a 502 for seconds before
+        // they show it. Repeating does not help here: somebody has to do something. A 400 is shown at once, and this one is
+        // modelled for Invoke, too.
+        Err(Error::new(ErrorKind::InvalidParameterValue, format!("The function cannot run: {reason}")))
     }
 }
 

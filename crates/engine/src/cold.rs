@@ -201,7 +201,11 @@ fn runtime_version_arn(deployable: &Deployable) -> String {
 /// Where the kernel lists the interpreters of foreign programs.
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
-fn check_architecture(wanted: Architecture) -> Result<(), Error> {
+/// Refuses code for another architecture than this machine's, unless the kernel has an interpreter for it.
+///
+/// # Errors
+/// It has none; the message names the cure.
+pub fn check_architecture(wanted: Architecture) -> Result<(), Error> {
     let Some(here) = Architecture::of_this_machine() else { return Ok(()) };
     let interpreter = match wanted {
         Architecture::Arm64 => "qemu-aarch64",

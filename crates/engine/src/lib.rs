@@ -12,6 +12,7 @@ pub mod invocation;
 mod pools;
 mod runtime_api;
 
+pub use cold::check_architecture;
 pub use config::{EndpointServer, EngineConfig, LogEvent, LogOrigin, LogSink, Statistics, host_resolvers};
 pub use deployable::{CredentialSource, Deployable};
 pub use engine::Engine;

@@ -30,13 +30,15 @@ pub struct Runtime {
     pub family: String,
     /// Whether it is accepted.
     pub status: Status,
+    /// Repository and tag of AWS's public image below `public.ecr.aws/lambda`, such as `python:3.13`.
+    pub image: Option<String>,
     /// AWS's deprecation date: no patches after it.
     pub deprecated_on: Option<toml::value::Datetime>,
     /// From when on AWS refuses `CreateFunction` with it.
     pub create_blocked_on: Option<toml::value::Datetime>,
     /// From when on AWS refuses `UpdateFunctionCode` and `UpdateFunctionConfiguration` with it.
     pub update_blocked_on: Option<toml::value::Datetime>,
-    /// The command line started in the base image; empty for `provided`, where it is the package's own `bootstrap`.
+    /// The command line started in a base image that was made from the recipe; empty for `provided`, where it is the package's own `bootstrap`.
     #[serde(default)]
     pub command: Vec<String>,
     /// Environment variables that belong to this runtime.
@@ -159,6 +161,11 @@ mod tests {
             assert!(name.starts_with(&runtime.family), "{name} is not of family {}", runtime.family);
             if runtime.status == Status::Supported {
                 assert_eq!(runtime.command.is_empty(), runtime.is_provided(), "{name}: command");
+                let image = runtime.image.as_deref().and_then(|image| image.split_once(':'));
+                assert!(
+                    image.is_some_and(|(repository, tag)| repository == runtime.family && !tag.is_empty()),
+                    "{name}"
+                );
             } else {
                 assert!(runtime.recipe.is_none(), "{name}: a recipe nobody can use");
                 assert!(runtime.create_blocked_on.is_some(), "{name}: since when is it refused?");

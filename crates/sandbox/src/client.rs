@@ -214,15 +214,28 @@ impl LauncherClient {
         &self.info
     }
 
+    /// Resolves when the launcher process has ended, whoever ended it. With it every sandbox has.
+    ///
+    /// # Errors
+    /// When the process cannot be watched.
+    pub async fn ended(&self) -> io::Result<()> {
+        let ended = sys::watch_fd(self.pidfd.try_clone()?, Interest::READABLE)?;
+        drop(ended.readable().await?);
+        Ok(())
+    }
+
     /// Ends every sandbox and the launcher, and returns once everything of theirs is taken down.
     ///
     /// # Errors
     /// When the launcher's end cannot be waited for.
     pub async fn shutdown(&self) -> io::Result<()> {
-        rustix::net::shutdown(self.shared.socket.get_ref(), rustix::net::Shutdown::Both)?;
+        // One that is gone already has hung up itself.
+        match rustix::net::shutdown(self.shared.socket.get_ref(), rustix::net::Shutdown::Both) {
+            Ok(()) | Err(rustix::io::Errno::NOTCONN) => {}
+            Err(error) => return Err(error.into()),
+        }
         self.tasks.wait().await;
-        let ended = sys::watch_fd(self.pidfd.try_clone()?, Interest::READABLE)?;
-        drop(ended.readable().await?);
+        self.ended().await?;
         match rustix::process::waitid(WaitId::PidFd(std::os::fd::AsFd::as_fd(&self.pidfd)), WaitIdOptions::EXITED) {
             // Somebody else was quicker to wait for it.
             Ok(_) | Err(rustix::io::Errno::CHILD) => Ok(()),

@@ -31,7 +31,7 @@ pub struct LauncherConfig {
     pub pool_size: usize,
     /// The sizes of `/tmp`, in bytes, for which file systems are prepared ahead of demand from the start; others follow when first used.
     pub tmp_sizes: Vec<u64>,
-    /// The addresses of sandboxes with [`Network::Nat`].
+    /// The addresses of sandboxes with [`Network::Nat`], unless another server on this machine has them: then the next that are free.
     pub addresses: Addresses,
     /// The program that calls [`crate::run_if_launcher`] first of all; this one itself when None.
     pub executable: Option<PathBuf>,
@@ -42,10 +42,22 @@ pub struct LauncherConfig {
 /// The address ranges that sandboxes with NAT use between themselves and the host; never seen outside the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// A network of 18 bits or shorter prefix: `.0.0/16` of it is used. Shared address space (RFC 6598) by default.
+    /// A /16 in a /10 whose others may be used, too. Shared address space (RFC 6598) by default.
     pub ipv4: Ipv4Addr,
-    /// A /64, from the unique local addresses (RFC 4193) by default.
+    /// A /64 in a /56 whose others may be used, too, from the unique local addresses (RFC 4193) by default.
     pub ipv6: Ipv6Addr,
+}
+
+impl Addresses {
+    /// These, then the 63 others that there are for further servers on the same machine.
+    pub(crate) fn choices(self) -> impl Iterator<Item = Addresses> {
+        (0..64_u8).map(move |step| {
+            let (mut ipv4, mut ipv6) = (self.ipv4.octets(), self.ipv6.octets());
+            ipv4[1] = ipv4[1] & 0xc0 | ipv4[1].wrapping_add(step) & 0x3f;
+            ipv6[7] = ipv6[7].wrapping_add(step);
+            Addresses { ipv4: ipv4.into(), ipv6: ipv6.into() }
+        })
+    }
 }
 
 impl Default for Addresses {

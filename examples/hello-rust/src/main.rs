@@ -1,4 +1,11 @@
 //! A greeting, with what the function can see of where it runs.
+//!
+//! ```text
+//! Package it:  cargo build --release && zip -j hello.zip target/release/bootstrap
+//! Deploy it:   aws lambda create-function --function-name hello --runtime provided.al2023 --handler bootstrap \
+//!                  --role arn:aws:iam::000000000000:role/hello --zip-file fileb://hello.zip
+//! Invoke it:   aws lambda invoke --function-name hello --payload fileb://event.json answer.json
+//! ```
 
 use std::env;
 

@@ -79,7 +79,8 @@ impl Harness {
             resolvers: Vec::new(),
         });
         let base_images = directory.base_images();
-        let settings = Settings { directory: base_images.clone(), mode: Mode::Manual, form: Form::Image };
+        let settings =
+            Settings { directory: base_images.clone(), mode: Mode::Manual, form: Form::Image, registry: None };
         let control = Control::new(ControlConfig {
             metadata: metadata as Arc<dyn Metadata>,
             blobs: Arc::new(DirectoryBlobs::new(&directory)),

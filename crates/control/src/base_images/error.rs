@@ -12,12 +12,34 @@ pub enum BuildError {
     /// AWS never had such a runtime.
     #[error("there is no runtime {0}; `bojagi base-image list` shows those that can be built")]
     UnknownRuntime(String),
-    /// The catalogue has no recipe for it.
+    /// The catalogue has no recipe for it, and nothing is to be pulled.
     #[error(
-        "the base image of {0} cannot be built from Debian's packages, and pulling AWS's public image is not supported by this \
-         version; use a runtime that can be built, or a custom runtime (provided.al2023)"
+        "the base image of {0} cannot be built from Debian's packages, and AWS's public image is not to be pulled: \
+         --base-image-registry and --from allow it"
     )]
     NotFromDebian(String),
+    /// AWS's image is asked for, and there is none, or it is not to be pulled.
+    #[error("AWS's public image of {0} cannot be pulled: there is none, or --base-image-registry is none")]
+    NotFromAws(String),
+    /// AWS's image cannot be had.
+    #[error("the image {reference} cannot be pulled: {reason}")]
+    NotPulled {
+        /// What it is called.
+        reference: String,
+        /// Why.
+        reason: String,
+    },
+    /// AWS's image cannot be had, and nothing else can be.
+    #[error(
+        "the base image of {runtime} cannot be built from Debian's packages, and {pull}; where this machine reaches that registry (or \
+         another that has the image: --base-image-registry), `bojagi base-image build {runtime}` gets it"
+    )]
+    Nowhere {
+        /// The runtime asked for.
+        runtime: String,
+        /// Why AWS's image cannot be had.
+        pull: Box<BuildError>,
+    },
     /// The recipe cannot make an image for another instruction set than this machine's.
     #[error("the base image of {runtime} for {architecture} can only be built on an {architecture} machine")]
     ForeignArchitecture {

@@ -13,9 +13,18 @@ const SECURITY_MIRROR: &str = "http://deb.debian.org/debian-security";
 const KEYRINGS: [&str; 2] =
     ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
 
-/// The Debian packages whose tools building the base image of this runtime needs on this machine. What the image itself is made
-/// of, and compilers, are downloaded into the build.
+/// What fetches and unpacks AWS's public images.
+const PULLING: [&str; 3] = ["skopeo", "umoci", "util-linux"];
+
+/// The Debian packages whose tools preparing the base image of this runtime needs on this machine, whichever way it is prepared.
+/// What the image itself is made of, and compilers, are downloaded into the build.
 pub fn required_debian_packages(runtime: &Runtime) -> Vec<&'static str> {
+    let mut packages = for_building(runtime);
+    packages.extend(PULLING.iter().filter(|package| **package != "util-linux"));
+    packages
+}
+
+fn for_building(runtime: &Runtime) -> Vec<&'static str> {
     let mut packages = vec!["mmdebstrap", "debian-archive-keyring", "python3", "ca-certificates", "util-linux", "tar"];
     if runtime.family == "python" {
         packages.push("python3-venv");
@@ -23,10 +32,19 @@ pub fn required_debian_packages(runtime: &Runtime) -> Vec<&'static str> {
     packages
 }
 
-/// Those of them that are not there.
-pub(super) async fn missing_debian_packages(runtime: &Runtime) -> Vec<String> {
+/// What is not there of what building from Debian's packages needs.
+pub(super) async fn missing_for_building(runtime: &Runtime) -> Vec<String> {
+    missing(for_building(runtime)).await
+}
+
+/// What is not there of what pulling AWS's image needs.
+pub(super) async fn missing_for_pulling() -> Vec<String> {
+    missing(PULLING.to_vec()).await
+}
+
+async fn missing(packages: Vec<&'static str>) -> Vec<String> {
     let mut missing = Vec::new();
-    for package in required_debian_packages(runtime) {
+    for package in packages {
         let there = match package {
             "debian-archive-keyring" => keyring().is_some(),
             "ca-certificates" => Path::new("/etc/ssl/certs").is_dir(),
@@ -58,7 +76,7 @@ pub(super) fn keyring() -> Option<&'static str> {
     KEYRINGS.into_iter().find(|path| Path::new(path).is_file())
 }
 
-/// Debian's name of an instruction set.
+/// Debian's name of an instruction set, and OCI's.
 pub(super) fn debian_architecture(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86_64 => "amd64",
@@ -117,5 +135,6 @@ mod tests {
         assert!(packages("python3.13").contains(&"python3-venv"));
         assert!(!packages("provided.al2023").contains(&"python3-venv"));
         assert!(packages("java21").contains(&"mmdebstrap"));
+        assert!(packages("java21").contains(&"skopeo"));
     }
 }

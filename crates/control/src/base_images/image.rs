@@ -45,12 +45,20 @@ pub struct Metadata {
     /// When it was built.
     #[serde(with = "time::serde::rfc3339")]
     pub built_at: OffsetDateTime,
-    /// Where it comes from, such as `Debian trixie, awslambdaric 4.2.2`.
+    /// Where it comes from, such as `built from Debian trixie, awslambdaric==4.2.2` or
+    /// `pulled from public.ecr.aws/lambda/python:3.13@sha256:…`.
     pub source: String,
     /// How it differs from AWS's image, in sentences.
     pub differences: Vec<String>,
+    /// What is started in it, where that is not what the catalogue says of images that are made from its recipes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// Environment variables that belong to it, beside the catalogue's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<(String, String)>,
     /// Whether the tree is there beside the image.
     pub has_tree: bool,
-    /// A digest of the recipe and everything pinned in it: an image whose recipe has changed since is out of date.
+    /// A digest of the recipe and everything pinned in it, or of where it was pulled from: an image of which that has changed since is
+    /// out of date.
     pub recipe: String,
 }

@@ -19,22 +19,27 @@
 //!   every process of it and drops every mount.
 //! - No function's code runs during a build, and nothing of the host's `/usr` gets into an image.
 //!
-//! Images come from Debian's packages and the interface client's registry. AWS's own public images are not pulled yet; where
-//! a base image cannot be made from Debian, [`BaseImages::availability`] says so.
+//! An image is AWS's own public one where its registry can be reached, else it is built from Debian's packages and the interface
+//! client's registry ([`Origin`]). Its metadata says which, how it differs from AWS's, and what is started in it.
 
 mod build;
 mod error;
 mod host;
 mod image;
 mod prepare;
+mod pull;
 mod recipe;
 mod registry;
+mod source;
 mod step;
 mod store;
+mod unpack;
 
 pub use error::BuildError;
 pub use host::required_debian_packages;
 pub use image::{BaseImage, Form, Metadata};
 pub use prepare::Availability;
-pub use registry::{BaseImages, Mode, Settings};
+pub use pull::PublicImages;
+pub use registry::{BaseImages, BuildOptions, Mode, Settings};
+pub use source::Origin;
 pub use step::Progress;

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::build::Build;
-use super::recipe::Plan;
-use super::registry::{Key, locked, plan};
+use super::registry::{BuildOptions, Key, locked};
+use super::source::Sources;
 use super::{BaseImage, BaseImages, BuildError, Mode};
 
 /// A build that failed in the background is not tried again sooner.
@@ -23,7 +23,7 @@ pub enum Availability {
     Ready(Box<BaseImage>),
     /// It is not there and nobody is making it.
     Missing {
-        /// A sentence that says how to get it, or why it cannot be had.
+        /// A sentence, without a capital, that says how to get it, or why it cannot be had.
         how: String,
     },
     /// It is being made.
@@ -37,7 +37,7 @@ pub enum Availability {
     Failed {
         /// When that was.
         at: OffsetDateTime,
-        /// Why, in a sentence or more.
+        /// Why, in a sentence or more, without a capital. It names the runtime.
         reason: String,
     },
 }
@@ -82,8 +82,8 @@ impl Flight {
 
 impl BaseImages {
     /// Joins the build of this image that is going on, or starts one.
-    pub(super) fn start(&self, plan: Plan, force: bool) -> Flight {
-        let key: Key = (plan.runtime.identifier.clone(), plan.architecture);
+    pub(super) fn start(&self, sources: Sources, force: bool) -> Flight {
+        let key: Key = (sources.runtime.identifier.clone(), sources.architecture);
         let mut flights = locked(&self.inner.flights);
         if let Some(flight) = flights.get(&key).filter(|flight| flight.is_running())
             && let Some(interest) = flight.weak.upgrade()
@@ -97,7 +97,8 @@ impl BaseImages {
             Flight { since: OffsetDateTime::now_utc(), phase, _interest: None, weak: Arc::downgrade(&interest) };
         flights.insert(key, flight.clone());
         let settings = &self.inner.settings;
-        let build = Build { plan, directory: settings.directory.clone(), form: settings.form, force };
+        let (directory, form) = (settings.directory.clone(), settings.form);
+        let build = Build { sources, directory, form, force, unreachable: self.inner.unreachable.clone() };
         self.inner.tasks.spawn(run(build, cancelled, phases));
         Flight { _interest: Some(interest), ..flight }
     }
@@ -113,16 +114,17 @@ impl BaseImages {
             Availability::Failed { at, .. } if OffsetDateTime::now_utc() - at < RETRY_AFTER => return,
             Availability::Failed { .. } | Availability::Missing { .. } => {}
         }
-        let Ok(plan) = plan(runtime, architecture) else { return };
-        tracing::info!(
-            runtime, %architecture, source = plan.source(), differences = plan.differences().join(" "),
-            "preparing a base image in the background"
-        );
-        let mut flight = self.start(plan, false);
-        let runtime = runtime.to_owned();
+        let Ok(sources) = self.sources(runtime, architecture, BuildOptions::default()) else { return };
+        tracing::info!(runtime, %architecture, "preparing a base image in the background");
+        let mut flight = self.start(sources, false);
+        let (images, runtime) = (self.clone(), runtime.to_owned());
         self.inner.tasks.spawn(async move {
             match flight.follow(|_| {}).await {
-                Ok(()) => tracing::info!(runtime, %architecture, "the base image is ready"),
+                Ok(()) => {
+                    let image = images.resolve(&runtime, architecture);
+                    let source = image.map(|image| image.metadata.source).unwrap_or_default();
+                    tracing::info!(runtime, %architecture, source, "the base image is ready");
+                }
                 Err(error) => tracing::error!(runtime, %architecture, error = describe(&error), "no base image"),
             }
         });
@@ -145,7 +147,7 @@ impl BaseImages {
                 Phase::Running(_) | Phase::Done(_, Ok(())) => {}
             }
         }
-        let how = match plan(runtime, architecture) {
+        let how = match self.sources(runtime, architecture, BuildOptions::default()) {
             Err(error) => error.to_string(),
             Ok(_) => format!("the base image of {runtime} is not there; `bojagi base-image build {runtime}` makes it"),
         };

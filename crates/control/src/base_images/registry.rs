@@ -12,7 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use super::image::{BaseImage, Form};
 use super::prepare::Flight;
-use super::recipe::Plan;
+use super::pull::{PublicImages, Unreachable};
+use super::source::{Origin, Sources};
 use super::{BuildError, Progress, store};
 
 /// Whether a missing base image is made when a function first needs it.
@@ -33,6 +34,17 @@ pub struct Settings {
     pub mode: Mode,
     /// In which form [`BaseImages::resolve`] answers.
     pub form: Form,
+    /// Where AWS's public images are pulled from; none: they are not.
+    pub registry: Option<PublicImages>,
+}
+
+/// How [`BaseImages::build`] is to go about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BuildOptions {
+    /// Whether an image that is there and up to date is made again.
+    pub force: bool,
+    /// What it is to be made from. An image that is there and comes from elsewhere is replaced.
+    pub origin: Origin,
 }
 
 /// The base images of this machine. Cheap to clone.
@@ -50,6 +62,7 @@ pub(super) struct Inner {
     /// What was read of metadata files, and which file it was.
     known: Mutex<HashMap<Key, (FileIdentity, BaseImage)>>,
     pub(super) flights: Mutex<HashMap<Key, Flight>>,
+    pub(super) unreachable: Arc<Unreachable>,
 }
 
 /// Metadata is replaced by rename, so another inode or time is another image.
@@ -72,8 +85,9 @@ impl BaseImages {
         let directory =
             fs::canonicalize(&settings.directory).map_err(BuildError::storage("open", &settings.directory))?;
         let settings = Settings { directory, ..settings };
-        let (known, flights) = (Mutex::default(), Mutex::default());
-        Ok(BaseImages { inner: Arc::new(Inner { settings, shutdown, tasks: TaskTracker::new(), known, flights }) })
+        let (known, flights, unreachable) = Default::default();
+        let inner = Inner { settings, shutdown, tasks: TaskTracker::new(), known, flights, unreachable };
+        Ok(BaseImages { inner: Arc::new(inner) })
     }
 
     /// The base image of a runtime, if it is there in the form that is used here. Sees images built by other processes;
@@ -122,7 +136,17 @@ impl BaseImages {
         images
     }
 
-    /// Makes the base image of a runtime, unless it is there, up to date, and `force` is not set. Joins a build of it that
+    /// The ways to make an image here.
+    pub(super) fn sources(
+        &self,
+        runtime: &str,
+        architecture: Architecture,
+        options: BuildOptions,
+    ) -> Result<Sources, BuildError> {
+        Sources::of(runtime, architecture, self.inner.settings.registry.as_ref(), options.origin)
+    }
+
+    /// Makes the base image of a runtime, unless it is there, up to date, and not to be made again. Joins a build of it that
     /// is going on in this process and waits for one in another. When the future is dropped and nobody else waits, the
     /// build ends with everything it started.
     ///
@@ -133,11 +157,11 @@ impl BaseImages {
         &self,
         runtime: &str,
         architecture: Architecture,
-        force: bool,
+        options: BuildOptions,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<BaseImage, Arc<BuildError>> {
-        let plan = plan(runtime, architecture)?;
-        let mut flight = self.start(plan, force);
+        let sources = self.sources(runtime, architecture, options)?;
+        let mut flight = self.start(sources, options.force);
         flight.follow(|step| progress(Progress { runtime: runtime.to_owned(), step })).await?;
         self.resolve(runtime, architecture).ok_or_else(|| {
             let path = self.inner.settings.directory.join(store::name(runtime, architecture));
@@ -153,12 +177,6 @@ impl BaseImages {
     }
 }
 
-/// How to build a runtime's image, or why it cannot be built.
-pub(super) fn plan(runtime: &str, architecture: Architecture) -> Result<Plan, BuildError> {
-    let found = runtime::find(runtime).ok_or_else(|| BuildError::UnknownRuntime(runtime.to_owned()))?;
-    Plan::of(found, architecture).ok_or_else(|| BuildError::NotFromDebian(runtime.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use bojagi_model::Digest;
@@ -169,7 +187,7 @@ mod tests {
     use super::*;
 
     fn open(directory: &std::path::Path, mode: Mode, form: Form) -> BaseImages {
-        let settings = Settings { directory: directory.to_owned(), mode, form };
+        let settings = Settings { directory: directory.to_owned(), mode, form, registry: None };
         BaseImages::open(settings, CancellationToken::new()).expect("it opens")
     }
 
@@ -186,6 +204,8 @@ mod tests {
             built_at: OffsetDateTime::UNIX_EPOCH,
             source: String::new(),
             differences: Vec::new(),
+            command: None,
+            environment: Vec::new(),
             has_tree: false,
             recipe: String::new(),
         };
@@ -231,7 +251,10 @@ mod tests {
         ] {
             if runtime != "python3.11" {
                 images.prepare(runtime, Architecture::X86_64);
-                let error = images.build(runtime, Architecture::X86_64, false, |_| {}).await.expect_err(runtime);
+                let error = images
+                    .build(runtime, Architecture::X86_64, BuildOptions::default(), |_| {})
+                    .await
+                    .expect_err(runtime);
                 assert!(error.to_string().contains(expected), "{error}");
             }
             let availability = images.availability(runtime, Architecture::X86_64);

@@ -101,7 +101,8 @@ impl Plane {
             endpoint_services: Vec::new(),
             resolvers: Vec::new(),
         });
-        let settings = Settings { directory: directory.base_images(), mode: Mode::Manual, form: Form::Image };
+        let settings =
+            Settings { directory: directory.base_images(), mode: Mode::Manual, form: Form::Image, registry: None };
         let images = Images::new(&directory);
         let control = Control::new(ControlConfig {
             directory: Arc::clone(&directory),

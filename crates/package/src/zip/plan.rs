@@ -171,12 +171,15 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// What Maven's archiver writes for a mode of -1, "not known": every directory below `META-INF/maven` of a jar may have it.
+const UNKNOWN_MODE: u16 = 0o177777;
+
 /// What an entry is, and its permissions.
 fn kind_of(record: &Record<'_>, named_directory: bool) -> Result<(Kind, u16), EntryProblem> {
     let mode = (record.attributes >> 16) as u16;
     let unix_host = matches!(record.host, HOST_UNIX | HOST_DARWIN);
     // Others may have a mode there as well (PKZIP on Unix calls its host FAT); its type tells that it is one.
-    let has_mode = if unix_host { mode != 0 } else { matches!(mode >> 12, 0o10 | 0o04) };
+    let has_mode = if unix_host { !matches!(mode, 0 | UNKNOWN_MODE) } else { matches!(mode >> 12, 0o10 | 0o04) };
     if !has_mode {
         let dos_directory = record.attributes & DOS_DIRECTORY != 0 && record.uncompressed == 0;
         let read_only = record.host == HOST_FAT && record.attributes & DOS_READ_ONLY != 0;

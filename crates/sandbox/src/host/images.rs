@@ -240,21 +240,22 @@ fn read_only() -> MountAttrFlags {
 
 /// Lays directories over each other, the first topmost.
 fn mount_overlay(lower: &[PathBuf]) -> std::io::Result<OwnedFd> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let mut separate = true;
-    for directory in lower {
-        // Linux 6.7. The older way is one string of at most 255 bytes.
-        if fsconfig_set_string(context.as_fd(), "lowerdir+", directory).is_err() {
-            separate = false;
-            break;
-        }
+    match mount_overlay_one_by_one(lower) {
+        // The option is not known. Linux 6.1 notices only when it makes the file system, not when it hears the option.
+        Err(rustix::io::Errno::INVAL) => mount_overlay_by_names(lower),
+        other => Ok(other?),
     }
-    if !separate {
-        return mount_overlay_by_names(lower);
+}
+
+/// Since Linux 6.7.
+fn mount_overlay_one_by_one(lower: &[PathBuf]) -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for directory in lower {
+        fsconfig_set_string(context.as_fd(), "lowerdir+", directory)?;
     }
     fsconfig_set_flag(context.as_fd(), "ro")?;
     fsconfig_create(context.as_fd())?;
-    Ok(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, read_only())?)
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, read_only())
 }
 
 /// Before Linux 6.7: with `mount(2)`, whose options fill at most a page, by names relative to their common directory.

@@ -7,6 +7,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod cgroup_layout;
+mod forwarding;
 pub(crate) mod images;
 pub(crate) mod network;
 pub(crate) mod scratch;

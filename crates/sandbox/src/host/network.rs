@@ -5,19 +5,20 @@
 //! ```
 //!
 //! The gateway decides what sandboxes may reach; its rules die with it. The host has one interface, one nftables table and, where
-//! iptables is in use, two rules in `FORWARD` (Docker's policy there is DROP). These are removed at the end, and at the next start
-//! after a launcher that was killed.
+//! iptables is in use, two rules in `FORWARD` (Docker's policy there is DROP). It forwards packets; see [`super::forwarding`]. All of this
+//! is taken back at the end, or at the next start after a launcher that was killed.
 
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces};
 
 use crate::config::{Addresses, LauncherConfig};
+use crate::host::forwarding::Found;
 use crate::netlink::{GATEWAY_IPV6, LOOPBACK, Netlink};
 use crate::spec::Network;
 use crate::sys;
@@ -49,8 +50,10 @@ pub(crate) struct Uplink {
 #[derive(Debug)]
 pub(crate) struct Gateway {
     namespace: OwnedFd,
-    addresses: Addresses,
     host: HostRules,
+    found: Found,
+    /// The file that says so.
+    marker: PathBuf,
 }
 
 /// Removes what a launcher that died has left, and sets NAT up if the configuration asks for it.
@@ -58,45 +61,59 @@ pub(crate) struct Gateway {
 /// # Errors
 /// A sentence for the operator.
 pub(crate) fn set_up(config: &LauncherConfig, name: &str) -> Result<Option<Gateway>, String> {
-    let host = HostRules::new(name, config.addresses);
+    let mut host = HostRules::new(name, config.addresses);
     let marker = config.data_dir.join("network-rules");
     if marker.exists() {
-        host.remove();
-        fs::remove_file(&marker).map_err(|error| format!("Cannot remove {}: {error}.", marker.display()))?;
+        // Empty from a launcher that was killed while it wrote: then nothing had been changed yet.
+        let text =
+            fs::read_to_string(&marker).map_err(|error| format!("Cannot read {}: {error}.", marker.display()))?;
+        undo(&host, &serde_json::from_str(&text).unwrap_or_default(), &marker)?;
     }
     if config.network == Network::None {
         return Ok(None);
     }
-    fs::write(&marker, "").map_err(|error| format!("Cannot write {}: {error}.", marker.display()))?;
-    match make_gateway(&host) {
-        Ok(namespace) => Ok(Some(Gateway { namespace, addresses: config.addresses, host })),
+    let found = Found::look().map_err(|error| format!("Cannot read the network's settings: {error}."))?;
+    let written = serde_json::to_vec(&found).map_err(std::io::Error::from).and_then(|text| fs::write(&marker, text));
+    written.map_err(|error| format!("Cannot write {}: {error}.", marker.display()))?;
+    match make_gateway(&mut host, &found) {
+        Ok(namespace) => Ok(Some(Gateway { namespace, host, found, marker })),
         Err(sentence) => {
-            host.remove();
+            undo(&host, &found, &marker)?;
             Err(format!("{sentence} {OTHERWISE}"))
         }
     }
+}
+
+/// Takes back everything that was done to the host's own namespace.
+fn undo(host: &HostRules, found: &Found, marker: &Path) -> Result<(), String> {
+    host.remove();
+    found.restore().map_err(|error| format!("Cannot switch off forwarding: {error}."))?;
+    fs::remove_file(marker).map_err(|error| format!("Cannot remove {}: {error}.", marker.display()))
 }
 
 impl Gateway {
     /// The connection of the sandbox with this index, under a name that was never used before.
     pub(crate) fn uplink(&self, index: u32, slot: u64) -> (BorrowedFd<'_>, Uplink) {
         let low = |number: u32| number.to_be_bytes();
-        let [one, two, ..] = self.addresses.ipv4.octets();
+        let [one, two, ..] = self.host.addresses.ipv4.octets();
         let [.., three, four] = low(index + 256); // the first 256 are the host's and the gateway's
-        let mut ipv6 = self.addresses.ipv6.octets();
+        let mut ipv6 = self.host.addresses.ipv6.octets();
         ipv6[12..].copy_from_slice(&low(index + 256));
         let uplink = Uplink {
             peer: format!("s{slot:x}"),
             ipv4: Ipv4Addr::new(one, two, three, four),
             ipv6: ipv6.into(),
-            gateway_ipv4: gateway_ipv4(self.addresses),
+            gateway_ipv4: gateway_ipv4(self.host.addresses),
         };
         (self.namespace.as_fd(), uplink)
     }
 
-    /// Removes the host's rules; the gateway itself goes with its last sandbox.
-    pub(crate) fn take_down(self) {
-        self.host.remove();
+    /// Takes back what was done to the host; the gateway itself goes with its last sandbox.
+    ///
+    /// # Errors
+    /// A sentence for the operator. The next launcher tries again.
+    pub(crate) fn take_down(self) -> Result<(), String> {
+        undo(&self.host, &self.found, &self.marker)
     }
 }
 
@@ -244,7 +261,7 @@ fn nft(script: &str) -> Result<(), String> {
 }
 
 /// Makes the gateway and connects it to the host's namespace, which the process is in before and after.
-fn make_gateway(host: &HostRules) -> Result<OwnedFd, String> {
+fn make_gateway(host: &mut HostRules, found: &Found) -> Result<OwnedFd, String> {
     let fail = |what: &'static str| move |error: std::io::Error| format!("Cannot {what}: {error}.");
     let current = || fs::File::open("/proc/self/ns/net").map(OwnedFd::from);
     let home = current().map_err(fail("open the host's network namespace"))?;
@@ -252,7 +269,7 @@ fn make_gateway(host: &HostRules) -> Result<OwnedFd, String> {
     let inside: Result<(OwnedFd, Netlink), String> = (|| {
         let namespace = current().map_err(fail("open the gateway's network namespace"))?;
         let network = Netlink::open().map_err(fail("speak to the gateway's network namespace"))?;
-        forward().map_err(fail("have the gateway forward"))?;
+        Found::look().and_then(|found| found.switch_on()).map_err(fail("have the gateway forward"))?;
         nft(&gateway_script())?;
         Ok((namespace, network))
     })();
@@ -260,15 +277,13 @@ fn make_gateway(host: &HostRules) -> Result<OwnedFd, String> {
         .map_err(|error| fail("return to the host's network namespace")(error.into()))?;
     let (namespace, network) = inside?;
     connect(host, &network, &namespace).map_err(fail("connect the gateway to the host"))?;
-    keep_router_advertisements()
-        .and_then(|()| forward())
-        .map_err(fail("switch on forwarding (net.ipv4.ip_forward)"))?;
+    found.switch_on().map_err(fail("switch on forwarding (net.ipv4.ip_forward)"))?;
     host.install()?;
     Ok(namespace)
 }
 
-/// Connects host and gateway by a pair of interfaces.
-fn connect(host: &HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io::Result<()> {
+/// Connects host and gateway by a pair of interfaces, and settles on addresses.
+fn connect(host: &mut HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io::Result<()> {
     let network = Netlink::open()?;
     // That of a launcher that was killed just now may still be on its way out.
     if network.delete(&host.interface).is_ok() {
@@ -279,10 +294,10 @@ fn connect(host: &HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io:
     gateway.up(LOOPBACK)?;
     gateway.up(up)?;
     network.up(down)?;
+    host.addresses = claim(&network, down, host.addresses)?;
     let (ours, theirs) = (host_ipv4(host.addresses), gateway_ipv4(host.addresses));
     network.add_address(down, ours.into(), 32)?;
     gateway.add_address(up, theirs.into(), 32)?;
-    network.add_route(down, (host.addresses.ipv4.into(), 16), Some(theirs.into()))?;
     gateway.add_route(up, (Ipv4Addr::UNSPECIFIED.into(), 0), Some(ours.into()))?;
     if has_ipv6() {
         network.add_address(down, GATEWAY_IPV6.into(), 64)?;
@@ -293,29 +308,19 @@ fn connect(host: &HostRules, gateway: &Netlink, namespace: &OwnedFd) -> std::io:
     Ok(())
 }
 
-/// Has the namespace that the process is in forward packets.
-fn forward() -> std::io::Result<()> {
-    switch_on("/proc/sys/net/ipv4/ip_forward")?;
-    if has_ipv6() { switch_on("/proc/sys/net/ipv6/conf/all/forwarding") } else { Ok(()) }
-}
-
-/// Writes only where needed: `/proc/sys` may be read-only in a container that forwards already.
-fn switch_on(path: &str) -> std::io::Result<()> {
-    if fs::read_to_string(path)?.trim() == "1" { Ok(()) } else { fs::write(path, "1") }
-}
-
-/// A host that forwards IPv6 no longer listens to routers, unless told to: 1 becomes 2, or it would lose its own route.
-fn keep_router_advertisements() -> std::io::Result<()> {
-    if !has_ipv6() || fs::read_to_string("/proc/sys/net/ipv6/conf/all/forwarding")?.trim() == "1" {
-        return Ok(());
-    }
-    for interface in fs::read_dir("/proc/sys/net/ipv6/conf")? {
-        let path = interface?.path().join("accept_ra");
-        if fs::read_to_string(&path).is_ok_and(|value| value.trim() == "1") {
-            fs::write(path, "2")?;
+/// The first of the addresses to which the host has no route yet: another server on this machine has its own. The kernel refuses a
+/// second route to the same network, so that two that start at the same time do not both succeed.
+fn claim(network: &Netlink, interface: u32, wanted: Addresses) -> std::io::Result<Addresses> {
+    let mut refused = std::io::ErrorKind::AddrInUse.into();
+    for addresses in wanted.choices() {
+        let gateway = gateway_ipv4(addresses).into();
+        match network.add_route(interface, (addresses.ipv4.into(), 16), Some(gateway)) {
+            Ok(()) => return Ok(addresses),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => refused = error,
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Err(refused)
 }
 
 #[cfg(test)]
@@ -327,12 +332,30 @@ mod tests {
         let addresses = Addresses::default();
         let host = HostRules::new("bojagi-0123abcd", addresses);
         assert!(host.interface.len() <= 15, "{}", host.interface);
-        let gateway = Gateway { namespace: fs::File::open("/proc/self/ns/net").unwrap().into(), addresses, host };
+        let gateway = Gateway {
+            namespace: fs::File::open("/proc/self/ns/net").unwrap().into(),
+            host,
+            found: Found::default(),
+            marker: PathBuf::new(),
+        };
         let (_, first) = gateway.uplink(0, 1);
         let (_, last) = gateway.uplink(4095, 0xffff);
         assert_eq!(first.ipv4.to_string(), "100.115.1.0");
         assert_eq!(last.ipv4.to_string(), "100.115.16.255");
         assert_eq!(last.ipv6.to_string(), "fd62:6f6a:6167:6900::10ff");
         assert_eq!((last.peer.as_str(), last.gateway_ipv4.to_string().as_str()), ("sffff", "100.115.0.2"));
+    }
+
+    #[test]
+    fn sixty_four_servers_have_addresses_of_their_own() {
+        let choices: Vec<Addresses> = Addresses::default().choices().collect();
+        assert_eq!(choices[0], Addresses::default());
+        assert_eq!(choices[13].ipv4.to_string(), "100.64.0.0");
+        assert_eq!(choices[13].ipv6.to_string(), "fd62:6f6a:6167:690d::");
+        let of = |select: fn(&Addresses) -> IpAddr| {
+            choices.iter().map(select).collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!((of(|a| a.ipv4.into()), of(|a| a.ipv6.into())), (64, 64));
+        assert!(choices.iter().all(|a| a.ipv4.octets()[0] == 100 && a.ipv4.octets()[1] >> 6 == 1));
     }
 }

@@ -399,7 +399,8 @@ impl Launcher {
         }
         let _ = self.cgroups.remove();
         if let Some(gateway) = self.gateway.take() {
-            gateway.take_down();
+            // The server is gone: nobody is left to be told, and the next launcher tries again.
+            let _ = gateway.take_down();
         }
     }
 }

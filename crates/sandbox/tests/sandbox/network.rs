@@ -78,6 +78,16 @@ impl World {
             + &run("ip6tables", &["-S"])
             + &run("ip", &["-br", "link"])
     }
+
+    fn setting(&self, name: &str) -> String {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.server, "cat", &format!("/proc/sys/net/{name}")]);
+        String::from_utf8_lossy(&command.output().unwrap().stdout).trim().to_owned()
+    }
+
+    fn set(&self, name: &str, value: &str) {
+        ip(&format!("netns exec {} sysctl -qw net.{}={value}", self.server, name.replace('/', ".")));
+    }
 }
 
 impl Drop for World {
@@ -146,4 +156,49 @@ async fn privileged_nat_reaches_the_internet_and_nothing_private() {
     assert_eq!(finish(sandbox).await.0, "connect: 203.0.113.2\n");
     client.shutdown().await.unwrap();
     assert_eq!(world.rules().replace("table inet filter\n", ""), untouched.replace("table inet filter\n", ""));
+}
+
+/// Forwarding goes back to what it was, interface by interface, also after a launcher that was killed; and stays where others rely on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn privileged_nat_leaves_the_hosts_settings_as_they_were() {
+    let names = [
+        "ipv4/ip_forward",
+        "ipv4/conf/lo/forwarding",
+        "ipv4/conf/wan/forwarding",
+        "ipv6/conf/all/forwarding",
+        "ipv6/conf/wan/forwarding",
+        "ipv6/conf/lo/forwarding",
+        "ipv6/conf/wan/accept_ra",
+        "ipv6/conf/lo/accept_ra",
+    ];
+    let world = World::new("fwd");
+    for (name, value) in names.iter().zip(["0", "0", "1", "0", "1", "0", "1", "0"]) {
+        world.set(name, value);
+    }
+    let settings = || names.map(|name| world.setting(name));
+    let before = settings();
+    assert_eq!(before, ["0", "0", "1", "0", "1", "0", "1", "0"]);
+    let data_dir = tempfile::tempdir().unwrap();
+    let mut config = config(data_dir.path());
+    config.network = Network::Nat;
+    let start = || World::within(&world.server, || bojagi_sandbox::start(config.clone()).unwrap());
+    let switched_on = ["1", "1", "1", "1", "1", "1", "2", "0"];
+
+    let process = start();
+    let killed = rustix::process::Pid::from_raw(i32::try_from(process.pid()).unwrap()).unwrap();
+    let client = LauncherClient::new(process).unwrap();
+    assert_eq!(settings(), switched_on);
+    rustix::process::kill_process(killed, rustix::process::Signal::KILL).unwrap();
+    client.shutdown().await.unwrap();
+    assert_eq!(settings(), switched_on);
+    let client = LauncherClient::new(start()).unwrap();
+    assert_eq!(settings(), switched_on);
+    client.shutdown().await.unwrap();
+    assert_eq!(settings(), before);
+    assert!(!data_dir.path().join("network-rules").exists());
+
+    let client = LauncherClient::new(start()).unwrap();
+    ip(&format!("-n {} link add bridge0 type bridge", world.server));
+    client.shutdown().await.unwrap();
+    assert_eq!(settings(), switched_on);
 }

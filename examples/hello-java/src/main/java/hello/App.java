@@ -5,7 +5,16 @@ import com.amazonaws.services.lambda.runtime.RequestHandler;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** A greeting, with what the function can see of where it runs. */
+/**
+ * A greeting, with what the function can see of where it runs.
+ *
+ * <pre>
+ * Package it:  mvn package
+ * Deploy it:   aws lambda create-function --function-name hello --runtime java21 --handler hello.App::handleRequest \
+ *                  --role arn:aws:iam::000000000000:role/hello --zip-file fileb://target/hello.jar
+ * Invoke it:   aws lambda invoke --function-name hello --payload fileb://event.json answer.json
+ * </pre>
+ */
 public class App implements RequestHandler<Map<String, String>, Map<String, Object>> {
     @Override
     public Map<String, Object> handleRequest(Map<String, String> event, Context context) {
