@@ -142,16 +142,20 @@ fn sweep_directory(base: &Path, keep: &impl Fn(&str) -> bool) -> usize {
     groups
         .filter(|entry| !keep(&entry.file_name().to_string_lossy()))
         .filter(|entry| {
-            // The kernel has killed what was in it, but a frozen process dies only when it is thawed.
-            thaw(&entry.path());
+            // The kernel has killed what was in it, but that may still be dying.
+            let_die(&entry.path());
             remove_directory(&entry.path()).is_err()
         })
         .count()
 }
 
-/// Version 1: what is not frozen, or is gone, stays as it is.
-fn thaw(directory: &Path) {
-    let _ = write(&directory.join("freezer.state"), "THAWED");
+/// Lets killed processes end: in version 1 a frozen one dies only when it is thawed, and in both one that has used up its CPU quota
+/// is put off from period to period on its way to the signal (seen for many minutes on Linux 6.18), so that a fork bomb's remains
+/// would hold up a shutdown. Files of the other version, or of a group that is gone, are not there.
+fn let_die(directory: &Path) {
+    for (file, value) in [("freezer.state", "THAWED"), ("cpu.cfs_quota_us", "-1"), ("cpu.max", "max")] {
+        let _ = write(&directory.join(file), value);
+    }
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
@@ -283,11 +287,9 @@ impl Cgroup {
         count_in(&text, "oom_kill") > 0
     }
 
-    /// Lets a frozen group run, so that a signal reaches it: with version 1 not even SIGKILL does otherwise.
-    pub(crate) fn thaw(&self) {
-        if !self.v2 {
-            thaw(&self.files.freezer);
-        }
+    /// To be called after its processes were killed; see [`let_die`].
+    pub(crate) fn let_die(&self) {
+        self.directories.iter().for_each(|directory| let_die(directory));
     }
 
     /// Removes the group. Fails while processes are in it.

@@ -200,7 +200,9 @@ impl Launcher {
             let whom = if signal == Signal::TERM { slot.runtime.as_ref().unwrap_or(&slot.pidfd) } else { &slot.pidfd };
             // It may have ended just now, which is what was wanted.
             let _ = pidfd_send_signal(whom, signal);
-            slot.cgroup.thaw();
+            if signal == Signal::KILL {
+                slot.cgroup.let_die();
+            }
         }
     }
 
@@ -382,7 +384,7 @@ impl Launcher {
     pub(super) fn take_down(mut self) {
         for slot in self.slots.values() {
             let _ = pidfd_send_signal(&slot.pidfd, Signal::KILL);
-            slot.cgroup.thaw();
+            slot.cgroup.let_die();
         }
         for (_, slot) in self.slots.drain() {
             let _ = waitid(WaitId::PidFd(slot.pidfd.as_fd()), WaitIdOptions::EXITED);
