@@ -85,11 +85,11 @@ def docker(world, places):  # noqa: F811
         engine.stop()
 
 
-def test_functions_reach_the_internet_and_nothing_else_while_docker_runs(docker, world, places, base_images):  # noqa: F811
+def test_functions_reach_the_internet_and_nothing_else_while_docker_runs(docker, world, places, python_image):  # noqa: F811
     near, _ = world
     before = rules(near)
     assert "-P FORWARD DROP" in before[0] and "-N DOCKER" in before[0] and before[1] == [], before
-    with probing(world, places, base_images) as run:
+    with probing(world, places) as run:
         assert run(fetch(INTERNET)) == HOST
         assert not run(fetch(INTERNET6)).startswith("refused")
         for address in (HOST, PRIVATE, METADATA):
@@ -112,13 +112,13 @@ def test_functions_reach_the_internet_and_nothing_else_while_docker_runs(docker,
     assert sorted(after[0]) == sorted(before[0]) and after[1] == []
 
 
-def test_docker_that_starts_later_changes_nothing(docker, world, places, base_images):  # noqa: F811
+def test_docker_that_starts_later_changes_nothing(docker, world, places, python_image):  # noqa: F811
     docker.stop()
     near, _ = world
     for tool in ("iptables", "ip6tables"):
         for words in (["-F"], ["-X"], ["-P", "FORWARD", "ACCEPT"], ["-t", "nat", "-F"]):
             inside(near, tool, *words)
-    with probing(world, places, base_images) as run:
+    with probing(world, places) as run:
         assert run(fetch(INTERNET)) == HOST
         docker.start()
         # Newer engines forbid forwarding even where it was on before.

@@ -17,9 +17,9 @@ def knock(addresses):
             "            result = 'reached ' + address\n        except OSError:\n            pass\n")
 
 
-def test_both_have_a_network_and_neither_reaches_the_others_functions(world, places, base_images):  # noqa: F811
-    with probing(world, places, base_images) as first:
-        with probing(world, places, base_images) as second:
+def test_both_have_a_network_and_neither_reaches_the_others_functions(world, places, python_image):  # noqa: F811
+    with probing(world, places) as first:
+        with probing(world, places) as second:
             for run in (first, second):
                 assert run(fetch(INTERNET)) == HOST
                 assert not run(fetch(INTERNET6)).startswith("refused")
