@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use bojagi_api::{Endpoint, HostNames, Server, ServerConfig};
@@ -202,9 +202,10 @@ async fn serve(
     });
     control.start(&tasks, &shutdown);
 
+    let drain = Duration::from_secs(arguments.drain);
     let mut config = ServerConfig::new(control.clone());
     config.hosts = HostNames::new(arguments.host.iter().cloned());
-    config.drain_deadline = Duration::from_secs(arguments.drain);
+    config.drain_deadline = drain;
     config.version = env!("CARGO_PKG_VERSION");
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
         config.tls = Some(bojagi_api::tls::acceptor(Path::new(certificate), Path::new(key))?);
@@ -222,11 +223,14 @@ async fn serve(
         };
         tracing::info!(launcher_lives, "stopping");
         stopping.cancel();
-        launcher_lives
+        (launcher_lives, Instant::now() + drain)
     });
     server.run(vec![tokio::net::TcpListener::from_std(listener)?], shutdown.clone()).await;
-    let launcher_lived = stopped.await.unwrap_or(true);
-    engine.shutdown(Duration::from_secs(arguments.drain)).await;
+    // One deadline for both: what the front door has waited for, the engine need not wait for again.
+    let (launcher_lived, deadline) = stopped.await.context("the wait for a signal failed")?;
+    tracing::info!("the front door is closed");
+    engine.shutdown(deadline.saturating_duration_since(Instant::now())).await;
+    tracing::info!("every execution environment has ended");
     launcher.shutdown().await.context("the launcher did not end in order")?;
     logged.cancel();
     tasks.close();

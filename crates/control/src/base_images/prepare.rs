@@ -104,9 +104,11 @@ impl BaseImages {
     }
 
     /// Starts making a missing base image in the background (mode on-demand). Does nothing when it is there, is being made,
-    /// cannot be made, failed within the last minute, or the mode is manual. To be called within the async runtime.
+    /// cannot be made, failed within the last minute, or the mode is manual; an image that lacks only its other form gets that in
+    /// either mode, since nothing is fetched for it. To be called within the async runtime.
     pub fn prepare(&self, runtime: &str, architecture: Architecture) {
-        if self.inner.settings.mode == Mode::Manual || self.inner.shutdown.is_cancelled() {
+        let allowed = self.inner.settings.mode == Mode::OnDemand || self.is_there_in_any_form(runtime, architecture);
+        if !allowed || self.inner.shutdown.is_cancelled() {
             return;
         }
         match self.availability(runtime, architecture) {

@@ -119,6 +119,12 @@ impl BaseImages {
         Some(image)
     }
 
+    /// Whether the base image is there, be it in another form than the one used here.
+    pub(super) fn is_there_in_any_form(&self, runtime: &str, architecture: Architecture) -> bool {
+        let target = self.inner.settings.directory.join(store::name(runtime, architecture));
+        runtime::find(runtime).is_some() && store::read_metadata(&target).is_some()
+    }
+
     /// All base images that are there, by name.
     pub fn list(&self) -> Vec<BaseImage> {
         let entries = match fs::read_dir(&self.inner.settings.directory) {

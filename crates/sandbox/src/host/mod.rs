@@ -15,7 +15,9 @@ mod serve;
 mod slot;
 pub(crate) mod stage;
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use crate::config::LauncherConfig;
 use crate::sys;
@@ -43,12 +45,23 @@ pub(crate) fn run(client: OwnedFd) {
 }
 
 /// Makes everything that outlives a single sandbox.
+/// Waits until the launcher before this one is gone. Its server may have been killed a moment ago and another started; what the two
+/// would take down and set up has the same names. The kernel lets go of the lock when this process has ended.
+fn lock(data_dir: &Path) -> std::io::Result<()> {
+    let file = File::create(data_dir.join("launcher.lock"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    // Held to the end of the process; sandboxes' processes close every descriptor and so do not hold it longer.
+    std::mem::forget(file);
+    Ok(())
+}
+
 fn set_up(client: &OwnedFd, config: LauncherConfig) -> Result<serve::Launcher, String> {
     let describe = |failure: wire::Failure| {
         let error = std::io::Error::from_raw_os_error(failure.errno);
         format!("Cannot {}: {error}.", failure.step)
     };
     let name = instance_name(&config.data_dir);
+    lock(&config.data_dir).map_err(|error| format!("Cannot wait for the launcher before this one: {error}."))?;
     let stage = stage::set_up(&config.data_dir).map_err(describe)?;
     let scratch_dir = config.data_dir.join("scratch");
     scratch::sweep(&scratch_dir).map_err(|error| format!("Cannot empty {}: {error}.", scratch_dir.display()))?;
@@ -73,7 +86,7 @@ fn set_up(client: &OwnedFd, config: LauncherConfig) -> Result<serve::Launcher, S
 
 /// What this launcher's control groups and firewall rules are called: the same for the same data directory, so that the next one finds them.
 #[must_use]
-pub fn instance_name(data_dir: &std::path::Path) -> String {
+pub fn instance_name(data_dir: &Path) -> String {
     // FNV-1a: the name must be the same in every build.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in data_dir.as_os_str().as_encoded_bytes() {
